@@ -68,4 +68,4 @@ def sorted_labels(labels: Sequence[LabelValue]) -> tuple[LabelValue, ...]:
             "the labels must be all integers or all texts, but both occur: "
             f"{sorted(map(repr, distinct))[:6]}; give every example the same kind"
         )
-    return tuple(sorted(distinct))  # type: ignore[type-var]
+    return tuple(sorted(distinct))
