@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exports a trained model for serving and for judging, and checks the export.
+
+Two SavedModels are written. The serving model answers in inference mode and holds
+no other graph. The copy for judging has three signatures, so that the evaluator can
+ask the same weights in three modes on the same examples.
+"""
+
+import contextlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.errors import InputError
+from components.findings import Finding, Subject, find
+from components.guarded_trainer import batch_norm
+from components.guarded_trainer.head import Head
+from components.guarded_trainer.inputs import ModelInputs
+from components.labels import ClassTable
+from components.records.evaluation import BATCH_STATISTICS_MODE, TRAINING_MODE
+from components.records.model_card import MODEL_CARD_FILE, ModelCard
+
+INFERENCE_SIGNATURE = "inference"
+"""The judged copy in inference mode: what the serving model must agree with."""
+PARITY_TOLERANCE = 1e-3
+"""Largest difference of a probability that rounding may explain. Graph rewrites
+and fused kernels reorder float32 sums, which moves probabilities by 1e-6 to 1e-5;
+lost weights or a preprocessing applied twice move them by tenths."""
+
+_EXAMPLES = tf.TensorSpec((None,), tf.string, name="serialized_examples")
+_ASSETS = "assets.extra"
+
+
+def export_serving(
+    model: keras.Model,
+    head: Head,
+    inputs: ModelInputs,
+    classes: ClassTable,
+    folder: str,
+) -> None:
+    """Writes the SavedModel that goes into production.
+
+    Its one signature takes `serialized_examples` (string, shape (batch,)) and
+    returns `probabilities` (float32, shape (batch, K)) and `label` (the most
+    probable class as it stands in the data, shape (batch,)).
+    """
+    names = tf.constant(
+        list(classes.labels), tf.int64 if classes.is_integer else tf.string
+    )
+
+    def serve(serialized_examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = model(inputs.parse(serialized_examples), training=False)
+        probabilities = head.probabilities(outputs)
+        return {
+            "probabilities": probabilities,
+            "label": tf.gather(names, tf.argmax(probabilities, axis=1)),
+        }
+
+    _write(model, {"serving_default": serve}, folder)
+
+
+def export_judging(
+    model: keras.Model,
+    head: Head,
+    inputs: ModelInputs,
+    card: ModelCard,
+    folder: str,
+) -> None:
+    """Writes the copy for judging, with one pure signature per mode.
+
+    `inference`, `training` (batch statistics, dropout on) and `batch_statistics`
+    (inference, but for trainable BatchNorm layers) each take `serialized_examples`
+    and return `probabilities`. Calling them changes no variable, however often.
+    """
+
+    def in_mode(training: bool, batch_statistics: bool) -> Callable[..., object]:
+        def judge(serialized_examples: tf.Tensor) -> dict[str, tf.Tensor]:
+            switched = (
+                batch_norm.batch_statistics(model)
+                if batch_statistics
+                else contextlib.nullcontext()
+            )
+            # Inside the traced function: Keras may trace it later than it is made.
+            with switched:
+                outputs, _ = batch_norm.forward(
+                    model, inputs.parse(serialized_examples), training=training
+                )
+            return {"probabilities": head.probabilities(outputs)}
+
+        return judge
+
+    signatures = {
+        INFERENCE_SIGNATURE: in_mode(training=False, batch_statistics=False),
+        TRAINING_MODE: in_mode(training=True, batch_statistics=False),
+        BATCH_STATISTICS_MODE: in_mode(training=False, batch_statistics=True),
+    }
+    _write(model, signatures, folder)
+    extra = tf.io.gfile.join(folder, _ASSETS)
+    tf.io.gfile.makedirs(extra)
+    with tf.io.gfile.GFile(tf.io.gfile.join(folder, MODEL_CARD_FILE), "w") as file:
+        file.write(card.model_dump_json(indent=2))
+
+
+def check_parity(
+    model: keras.Model,
+    head: Head,
+    inputs: ModelInputs,
+    serialized: np.ndarray,
+    exported: dict[str, tuple[str, str]],
+) -> tuple[float, tuple[Finding, ...]]:
+    """Compares what the model in memory and the exported ones predict.
+
+    Args:
+      model: The trained model.
+      head: What its outputs mean.
+      inputs: How examples are parsed.
+      serialized: tf.Examples, shape (n,), n > 0.
+      exported: Folder and signature of each exported model, by its name.
+
+    Returns:
+      The largest difference of a probability, and a finding for each exported
+      model that differs by more than `PARITY_TOLERANCE` or not a finite amount.
+
+    Raises:
+      InputError: If there are no examples to compare on.
+    """
+    if not len(serialized):
+        raise InputError(
+            "export check: expected examples to compare on, but there are none; "
+            "give the training split at least one example"
+        )
+    examples = tf.constant(serialized)
+    outputs = model.predict(inputs.parse(examples), verbose=0)
+    expected = head.probabilities(tf.constant(outputs)).numpy()
+    worst, findings = 0.0, []
+    for name, (folder, signature) in exported.items():
+        loaded = tf.saved_model.load(folder)
+        got = loaded.signatures[signature](examples)["probabilities"].numpy()
+        # A NaN on both sides is a matter of the model, not of the export.
+        same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+        difference = float(np.where(same, 0.0, np.abs(got - expected)).max())
+        worst = float(np.fmax(worst, difference))
+        if not difference <= PARITY_TOLERANCE:
+            findings.append(_mismatch(name, difference, len(serialized)))
+    return worst, tuple(findings)
+
+
+def _mismatch(name: str, difference: float, num_examples: int) -> Finding:
+    return find(
+        "export_mismatch",
+        f"The exported {name} model and the trained one differ by up to "
+        f"{difference:.3g} in a probability on {num_examples} examples.",
+        subject=Subject(model=name),
+        measured=difference,
+        limit=PARITY_TOLERANCE,
+        unit="probability",
+        found_by="GuardedTrainer",
+    )
+
+
+def _write(
+    model: keras.Model, signatures: dict[str, Callable[..., object]], folder: str
+) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    for name, function in signatures.items():
+        archive.add_endpoint(name, function, input_signature=[_EXAMPLES])
+    archive.write_out(folder, verbose=False)

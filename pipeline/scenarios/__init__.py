@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ready-made problems: each has data, a model and a configuration."""

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small convolutional network with BatchNorm, for images of 8x8 pixels."""
+
+import keras
+
+
+def build_model(context):
+    """Builds the network; `context` is a `components.ModelContext`."""
+    return keras.Sequential(
+        [
+            keras.Input(context.input_shape),
+            keras.layers.Rescaling(1 / 255),
+            *_block(32),
+            *_block(32),
+            keras.layers.MaxPooling2D(),
+            *_block(64),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(context.num_classes, activation="softmax"),
+        ]
+    )
+
+
+def _block(filters):
+    return [
+        keras.layers.Conv2D(filters, 3, padding="same", use_bias=False),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(),
+    ]
