@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The limits of the gate, each with its reason."""
+
+import pydantic
+
+from components.settings import Settings
+
+
+class EvaluationConfig(Settings):
+    """What a model must hold to be promoted.
+
+    A limit alone never blocks: the sample must also be large enough to say that it
+    is broken, at the level of `confidence`.
+    """
+
+    confidence: float = pydantic.Field(default=0.99, ge=0.5, lt=1)
+    """Confidence of every one-sided interval and test. About ten checks run on each
+    model; at 0.99 noise alone makes one of them speak in less than one healthy
+    model in ten, and the limits below, which noise must cross as well, make it
+    rare."""
+    max_mode_gap: float = pydantic.Field(default=0.05, ge=0, le=1)
+    """Most accuracy that inference mode may lose against training mode on the same
+    examples. One-sided: dropout makes training mode worse, which never counts. A
+    healthy BatchNorm loses nothing; 0.05 leaves room for batches whose own
+    statistics happen to help."""
+    certain_mode_distance: float = pydantic.Field(default=0.5, gt=0, le=1)
+    """Mean total variation distance between the modes above which a gap counts
+    however few the examples are: more than half of the probability moves, which
+    the noise of batch statistics does not do."""
+    max_generalization_gap: float = pydantic.Field(default=0.1, ge=0, le=1)
+    """Most accuracy that the evaluation split may lose against the training split;
+    0.1 is the limit of deepchecks' TrainTestPerformance and of SageMaker Debugger's
+    Overfit rule."""
+    min_leaving_share: float = pydantic.Field(default=0.1, ge=0, le=1)
+    """Predictions outside the most predicted class, as a share of the examples
+    outside it, below which the model has collapsed: at 0.1 it overlooks nine of ten
+    examples of all other classes together, whatever the class shares are."""
+    min_class_recall: float = pydantic.Field(default=0.1, ge=0, le=1)
+    """Recall below which a class is dead (deepchecks' SimpleModelComparison: a gain
+    of 0.1 per class over the most frequent class, whose recall elsewhere is 0)."""
+    min_output_spread: float = pydantic.Field(default=1e-3, ge=0)
+    """Standard deviation over examples of a class's probability; if no class has as
+    much, the outputs ignore the input (TheDeepChecker warns below a coefficient of
+    variation of 0.001)."""
+    min_eval_examples: int = pydantic.Field(default=30, ge=1)
+    """Fewest examples to judge by: with 30 the 95 % interval of an accuracy is up to
+    0.37 wide (Clopper-Pearson)."""
+    min_accuracy: float | None = pydantic.Field(default=None, ge=0, le=1)
+    """Least accuracy on the evaluation split, if you know what your use needs."""
+    max_accuracy_drop: float | None = pydantic.Field(default=0.02, ge=0, le=1)
+    """Most accuracy that the model may lose against the newest one in production on
+    the same examples; None compares nothing."""
+    require_modes: bool = True
+    """Whether a model that cannot be asked in training mode is blocked. Only models
+    of the GuardedTrainer carry the copy that this needs; where it is false, such a
+    model gets a warning."""
+    max_train_examples: int = pydantic.Field(default=10_000, ge=1)
+    """Most training examples to evaluate on; the standard error of an accuracy is
+    then at most 0.005."""
+    train_split: str = "train"
+    """Name of the split that the model was trained on."""
+    eval_split: str = "eval"
+    """Name of the split that decides."""
+
+    @property
+    def alpha(self) -> float:
+        """Chance that noise alone passes for evidence in one test."""
+        return 1.0 - self.confidence
