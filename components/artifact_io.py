@@ -4,6 +4,7 @@
 import os
 from typing import TypeVar
 
+import pydantic
 from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 
@@ -87,4 +88,13 @@ def read_class_table(class_weights: artifact.Artifact) -> ClassTable:
 def _read(
     settings: type[_SettingsT], source: artifact.Artifact, name: str
 ) -> _SettingsT:
-    return settings.from_json(read_text(source.uri, name))
+    text = read_text(source.uri, name)
+    try:
+        return settings.from_json(text)
+    except pydantic.ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(map(str, problem["loc"])) or "the file"
+        raise InputError(
+            f"{os.path.join(source.uri, name)}: expected a {settings.__name__} as "
+            f"JSON, but {field}: {problem['msg']}; run the step that makes it again"
+        ) from error

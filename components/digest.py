@@ -3,7 +3,7 @@
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from components.errors import InputError
@@ -29,20 +29,11 @@ def model_digest(folder: str | os.PathLike[str], ignore: Collection[str] = ()) -
 
     Raises:
       InputError: If the folder does not exist or holds no file to count, or if
-        it holds a symbolic link, whose target could change unseen.
+        it holds a symbolic link, whose target could change unseen, or a device.
+      OSError: If a file or folder cannot be read.
     """
     root = Path(folder)
-    names = []
-    for parent, folders, files in os.walk(root):
-        for name in [*folders, *files]:
-            path = Path(parent, name)
-            if path.is_symlink():
-                raise InputError(
-                    f"{path}: a model's files must be regular files, but this is a "
-                    "symbolic link; copy what it points to in its place"
-                )
-        names += [Path(parent, name).relative_to(root).as_posix() for name in files]
-    names = sorted(set(names) - set(ignore))
+    names = sorted(set(_names(root)) - set(ignore))
     if not names:
         raise InputError(
             f"{root}: expected the folder of a model, but it holds no files; "
@@ -51,8 +42,27 @@ def model_digest(folder: str | os.PathLike[str], ignore: Collection[str] = ()) -
     digest = hashlib.sha256()
     for name in names:
         size, content = _file_digest(root / name)
-        digest.update(f"{name}\0{size}\0{content}\n".encode())
+        # Names on disk are bytes, and need not be UTF-8.
+        digest.update(os.fsencode(name) + f"\0{size}\0{content}\n".encode())
     return digest.hexdigest()
+
+
+def _names(root: Path) -> Iterator[str]:
+    for parent, folders, files in os.walk(root, onerror=_refuse_unreadable):
+        for name in [*folders, *files]:
+            path = Path(parent, name)
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                raise InputError(
+                    f"{path}: a model's files must be regular files, but this is a "
+                    "symbolic link or a device; copy what it points to in its place"
+                )
+        yield from (Path(parent, name).relative_to(root).as_posix() for name in files)
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    # A missing folder is said more plainly by the caller.
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _file_digest(path: Path) -> tuple[int, str]:

@@ -6,6 +6,7 @@ what judging returns. It carries the number, the limit it broke and the way out,
 so that a report never has to guess why a model was blocked.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -72,6 +73,11 @@ class Finding(Settings):
         if cause not in causes.CATALOGUE:
             raise ValueError(f"there is no cause {cause!r} in the catalogue")
         return cause
+
+    @pydantic.field_validator("measured", "limit")
+    @classmethod
+    def _nan_is_not_measured(cls, number: float | None) -> float | None:
+        return None if number is None or math.isnan(number) else number
 
     @property
     def blocks(self) -> bool:

@@ -17,7 +17,11 @@ class Settings(pydantic.BaseModel):
     """
 
     model_config = pydantic.ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        # JSON has no NaN; as `null` it could not be read back.
+        ser_json_inf_nan="strings",
     )
 
     def to_json(self) -> str:

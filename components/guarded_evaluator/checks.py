@@ -268,8 +268,8 @@ def check_signal(evidence: Evidence) -> Iterator[Finding]:
             "no_signal",
             f"The mean recall over {len(present)} classes is {balanced:.1%} on "
             f"{result.num_examples} {result.split} examples, at least "
-            f"{max(low, 0):.1%} at {evidence.config.confidence:.0%} confidence; guessing gives "
-            f"{guessing:.1%}.",
+            f"{max(low, 0):.1%} at {evidence.config.confidence:.0%} confidence; "
+            f"guessing gives {guessing:.1%}.",
             subject=Subject(split=result.split),
             measured=balanced,
             limit=guessing,

@@ -3,9 +3,11 @@
 
 import keras
 
+from components.guarded_trainer.context import ModelContext
 
-def build_model(context):
-    """Builds the network; `context` is a `components.ModelContext`."""
+
+def build_model(context: ModelContext) -> keras.Model:
+    """Builds the network for images of the context's shape."""
     return keras.Sequential(
         [
             keras.Input(context.input_shape),
@@ -21,7 +23,7 @@ def build_model(context):
     )
 
 
-def _block(filters):
+def _block(filters: int) -> list[keras.layers.Layer]:
     return [
         keras.layers.Conv2D(filters, 3, padding="same", use_bias=False),
         keras.layers.BatchNormalization(),

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pushes the very model that was blessed, and no other."""

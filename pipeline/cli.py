@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `tfx-guard`.
+
+TensorFlow is imported only by the command that needs it, so that help and wrong
+arguments are answered at once.
+"""
+
+import enum
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from components.errors import InputError
+
+PROMOTED = 0
+FAULT = 1
+WRONG_USE = 2
+BLOCKED = 3
+
+app = typer.Typer(
+    name="tfx-guard",
+    help="Keeps classifiers that look good in training and fail in use out of "
+    "production.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(str, enum.Enum):
+    """How the verdict is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@app.callback()
+def _tfx_guard() -> None:
+    """Keeps the commands by name, also while there is only one."""
+
+
+@app.command()
+def run(
+    config: Annotated[
+        Path | None, typer.Option(help="Your guard.yaml; without it, a scenario runs.")
+    ] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="A ready-made problem, such as batchnorm-gap.")
+    ] = None,
+    mended: Annotated[
+        bool, typer.Option("--mended", help="The cured variant of the scenario.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for results; by default runs/NAME.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="How to print the verdict.")] = (
+        Format.TABLE
+    ),
+) -> None:
+    """Runs the guarded pipeline on this machine.
+
+    Exit codes: 0 the model was promoted, 3 it was blocked, 2 wrong use, 1 a fault
+    of tfx-guard.
+    """
+    _quiet()
+    from rich.console import Console
+
+    from pipeline import console as display
+    from pipeline.config import GuardConfig, load_config
+    from pipeline.scenarios import catalogue
+
+    guard_config: GuardConfig
+    if config is not None:
+        if scenario is not None or mended:
+            raise InputError(
+                "--config: expected a configuration or a scenario, but got both; leave "
+                "--scenario and --mended out"
+            )
+        changes = {} if output is None else {"output": output.resolve()}
+        guard_config = load_config(config, **changes)
+    else:
+        chosen = catalogue.find_scenario(scenario or catalogue.DEMO)
+        suffix = "-mended" if mended else ""
+        folder = (output or Path("runs", chosen.name + suffix)).resolve()
+        _check_before_import(folder)
+        guard_config = catalogue.make_config(chosen, folder, mended=mended)
+    _check_before_import(guard_config.output)
+
+    # Progress is for people: it must not mix with what machines read.
+    console = Console(stderr=format is Format.JSON, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 120)
+    with console.status("starting TensorFlow Extended"):
+        from pipeline import local_runner
+    with display.StepDisplay(console) as steps:
+        result = local_runner.run_pipeline(guard_config, steps.on_step)
+    if format is Format.JSON:
+        print(display.result_as_json(result))
+    else:
+        display.print_verdict(console, guard_config.name, result)
+    raise typer.Exit(PROMOTED if result.blessing.blessed else BLOCKED)
+
+
+def main() -> None:
+    """Runs the command line and ends the process with its exit code."""
+    code = _run_app()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # TensorFlow's destructors print tracebacks when the interpreter ends in order
+    # (AtomicFunction.__del__, TF 2.16): nothing is left to do that needs an order.
+    os._exit(code)
+
+
+def _run_app() -> int:
+    try:
+        result = app(standalone_mode=False)
+        return int(result or 0)
+    except InputError as error:
+        print(f"tfx-guard: {error}", file=sys.stderr)
+        return WRONG_USE
+    except click.exceptions.Exit as exit:
+        return exit.exit_code
+    except click.ClickException as error:
+        error.show()
+        return WRONG_USE
+    except (click.Abort, KeyboardInterrupt):
+        print("tfx-guard: interrupted; nothing was pushed", file=sys.stderr)
+        return FAULT
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        print(
+            f"tfx-guard: this is a fault of tfx-guard ({type(error).__name__}), not a "
+            "verdict; nothing was pushed",
+            file=sys.stderr,
+        )
+        return FAULT
+
+
+def _check_before_import(folder: Path) -> None:
+    """Refuses an output folder before the seconds that importing TensorFlow takes."""
+    parent = next(p for p in (folder, *folder.parents) if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise InputError(
+            f"{folder}: expected a folder to write to, but {parent} is "
+            f"{'not writable' if parent.is_dir() else 'a file'}; choose another with "
+            "--output, or mend its permissions"
+        )
+
+
+def _quiet() -> None:
+    """Lets users see our lines, not those of the libraries below."""
+    # Read by TensorFlow's C++ core when it is loaded: 3 leaves fatal errors.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("ignore")
+
+
+if __name__ == "__main__":
+    main()

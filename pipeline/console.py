@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the command line shows while a pipeline runs, and the verdict at its end."""
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from components.findings import Finding
+
+if TYPE_CHECKING:
+    from pipeline.local_runner import RunResult, Step
+
+_DOING = {
+    "ImportExampleGen": "reading and splitting the examples",
+    "CsvExampleGen": "reading and splitting the examples",
+    "ParquetExampleGen": "reading and splitting the examples",
+    "StatisticsGen": "computing statistics",
+    "SchemaGen": "inferring the schema",
+    "ExampleValidator": "checking the examples against the schema",
+    "ClassBalanceValidator": "checking the balance of the classes",
+    "LeakageValidator": "looking for examples that are in both splits",
+    "GuardedTrainer": "training under safeguards",
+    "LatestBlessedModel": "fetching the newest model in production",
+    "GuardedEvaluator": "asking the model in inference and in training mode",
+    "GuardedPusher": "publishing, if blessed",
+    "Report": "writing the report",
+}
+
+
+class StepDisplay:
+    """Shows each step as it runs: a spinner, or a bar while training; then a line."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task: Any = None
+        self._node = ""
+        self._started = 0.0
+        self._handler = _ProgressHandler(self._on_progress)
+
+    def __enter__(self) -> "StepDisplay":
+        self._log = logging.getLogger("components")
+        self._log.addHandler(self._handler)
+        self._log.setLevel(logging.INFO)
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+        self._log.removeHandler(self._handler)
+
+    def on_step(self, step: "Step") -> None:
+        """Shows that a step has begun, or what became of it."""
+        if not step.finished:
+            self._node, self._started = step.node, time.monotonic()
+            self._task = self._progress.add_task(self._describe(), total=None)
+            return
+        self._progress.remove_task(self._task)
+        spent = "cached" if step.cached else f"{time.monotonic() - self._started:.1f} s"
+        self._console.print(f"  [green]done[/]  {self._describe():<75} {spent:>8}")
+
+    def _describe(self) -> str:
+        return f"{self._node:<22} {_DOING.get(self._node, '')}"
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+
+class _ProgressHandler(logging.Handler):
+    """Hears records that carry `progress = (done, total)`."""
+
+    def __init__(self, on_progress: Any):
+        super().__init__(logging.INFO)
+        self._on_progress = on_progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        progress = getattr(record, "progress", None)
+        if progress is not None:
+            self._on_progress(*progress)
+
+
+def print_verdict(console: Console, name: str, result: "RunResult") -> None:
+    """Prints the outcome, its reasons and where things are."""
+    verdict = result.blessing.verdict
+    console.print()
+    if result.blessing.blessed:
+        console.print(f"[bold white on green] BLESSED [/] {escape(name)}")
+    else:
+        first = verdict.blocking[0].cause if verdict.blocking else "no reason given"
+        console.print(
+            f"[bold white on red] BLOCKED [/] {escape(name)}: [bold]{first}[/]"
+        )
+    if verdict.findings:
+        console.print(_findings_table(verdict.findings))
+    console.print(f"  model   {result.pushed or 'not pushed'}", soft_wrap=True)
+    console.print(f"  report  {result.report}", soft_wrap=True)
+
+
+def result_as_json(result: "RunResult") -> str:
+    """Returns the outcome as one JSON object, for machines.
+
+    The findings come with the most likely root cause first.
+    """
+    findings = [
+        finding.model_dump(
+            mode="json",
+            include={
+                "cause",
+                "severity",
+                "subject",
+                "measured",
+                "limit",
+                "unit",
+                "message",
+                "remedy",
+            },
+        )
+        for finding in result.blessing.verdict.findings
+    ]
+    return json.dumps(
+        {
+            "blessed": result.blessing.blessed,
+            "findings": findings,
+            "model": str(result.pushed) if result.pushed else None,
+            "report": str(result.report),
+        },
+        indent=2,
+    )
+
+
+def _findings_table(findings: tuple[Finding, ...]) -> Table:
+    table = Table(box=None, padding=(0, 1), show_edge=False, header_style="dim")
+    for column in ("", "cause", "measured", "limit", "what was found, and what to do"):
+        right = column in ("measured", "limit")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    styles = {"block": "red", "warn": "yellow", "info": "blue"}
+    for finding in findings:
+        style = styles[finding.severity.value]
+        table.add_row(
+            f"[{style}]{finding.severity.value}[/]",
+            f"[bold]{finding.cause}[/]",
+            _number(finding.measured),
+            _number(finding.limit),
+            f"{escape(finding.message)}\n[dim]{escape(finding.remedy)}[/]",
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guarded pipeline: which steps there are, and what each is given."""
+
+from tfx.components import (
+    CsvExampleGen,
+    ExampleValidator,
+    ImportExampleGen,
+    SchemaGen,
+    StatisticsGen,
+)
+from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.components.example_gen.custom_executors import parquet_executor
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration import metadata
+from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.proto import example_gen_pb2
+
+from components import (
+    ClassBalanceValidator,
+    GuardedEvaluator,
+    GuardedPusher,
+    GuardedTrainer,
+    LatestBlessedModel,
+    LeakageValidator,
+    Report,
+    registry,
+)
+from components.class_balance.statistics import label_statistics_options
+from pipeline.config import DataConfig, GuardConfig, data_format
+
+_BUCKETS = 1000
+
+
+def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
+    """Wires the steps of the guarded pipeline.
+
+    Raises:
+      InputError: If the data folder or the model's file cannot be used.
+    """
+    example_gen = make_example_gen(config.data)
+    examples = example_gen.outputs["examples"]
+    statistics_gen = StatisticsGen(
+        examples=examples, stats_options=label_statistics_options(config.data.label)
+    )
+    statistics = statistics_gen.outputs["statistics"]
+    schema_gen = SchemaGen(statistics=statistics)
+    schema = schema_gen.outputs["schema"]
+    example_validator = ExampleValidator(statistics=statistics, schema=schema)
+
+    class_balance = ClassBalanceValidator(
+        statistics=statistics, label_key=config.data.label, config=config.class_balance
+    )
+    leakage = LeakageValidator(
+        examples=examples, label_key=config.data.label, config=config.leakage_limits
+    )
+    trainer = GuardedTrainer(
+        build_model=config.model.build,
+        examples=examples,
+        schema=schema,
+        class_weights=class_balance.outputs["class_weights"],
+        inputs=config.inputs,
+        config=config.training,
+    )
+    latest_blessed_model = LatestBlessedModel(
+        destination=str(config.destination),
+        registry_state=registry.state(str(config.destination)),
+    )
+    evaluator = GuardedEvaluator(
+        examples=examples,
+        model=trainer.outputs["model"],
+        label_key=config.data.label,
+        baseline_model=latest_blessed_model.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        class_balance_findings=class_balance.outputs["findings"],
+        leakage_findings=leakage.outputs["findings"],
+        training_findings=trainer.outputs["findings"],
+        config=config.evaluation,
+    )
+    pusher = GuardedPusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        class_weights=class_balance.outputs["class_weights"],
+        examples=examples,
+        destination=str(config.destination),
+    )
+    report = Report(
+        blessing=evaluator.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        model_run=trainer.outputs["model_run"],
+        class_weights=class_balance.outputs["class_weights"],
+        pushed_model=pusher.outputs["pushed_model"],
+        title=config.name,
+    )
+    return tfx_pipeline.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=str(config.output / "artifacts"),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(
+            str(config.output / "metadata.sqlite")
+        ),
+        components=[
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            example_validator,
+            class_balance,
+            leakage,
+            trainer,
+            latest_blessed_model,
+            evaluator,
+            pusher,
+            report,
+        ],
+        enable_cache=True,
+        beam_pipeline_args=list(config.beam_args),
+    )
+
+
+def make_example_gen(data: DataConfig) -> base_component.BaseComponent:
+    """Returns TFX's own ExampleGen for the format of the data.
+
+    Raises:
+      InputError: If the folder is missing or holds no data files.
+    """
+    settings = {
+        "input_base": str(data.path),
+        "input_config": _input_config(data),
+        "output_config": None if data.is_split else _hash_split(data.eval_share),
+    }
+    kind = data_format(data)
+    if kind == "csv":
+        return CsvExampleGen(**settings)
+    if kind == "parquet":
+        return FileBasedExampleGen(
+            custom_executor_spec=executor_spec.BeamExecutorSpec(
+                parquet_executor.Executor
+            ),
+            **settings,
+        ).with_id("ParquetExampleGen")
+    return ImportExampleGen(**settings)
+
+
+def _input_config(data: DataConfig) -> example_gen_pb2.Input:
+    splits = {"train": "train/*", "eval": "eval/*"} if data.is_split else {"all": "*"}
+    return example_gen_pb2.Input(
+        splits=[
+            example_gen_pb2.Input.Split(name=name, pattern=pattern)
+            for name, pattern in splits.items()
+        ]
+    )
+
+
+def _hash_split(eval_share: float) -> example_gen_pb2.Output:
+    """Splits by a hash of the content: equal records are never on both sides."""
+    num_eval = min(max(round(eval_share * _BUCKETS), 1), _BUCKETS - 1)
+    split = example_gen_pb2.SplitConfig.Split
+    return example_gen_pb2.Output(
+        split_config=example_gen_pb2.SplitConfig(
+            splits=[
+                split(name="train", hash_buckets=_BUCKETS - num_eval),
+                split(name="eval", hash_buckets=num_eval),
+            ]
+        )
+    )

@@ -1,0 +1,439 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs of every kind that a report has to show, as plain records."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from components import findings
+from components.causes import Severity
+from components.findings import Subject, Verdict
+from components.labels import ClassTable
+from components.records.blessing import Blessing
+from components.records.evaluation import (
+    BATCH_STATISTICS_MODE,
+    CANDIDATE,
+    TRAINING_MODE,
+    EvaluationRecord,
+    ModelResult,
+    PairedResult,
+)
+from components.records.training import (
+    BatchNormDrift,
+    Epoch,
+    Recalibration,
+    TrainingRecord,
+)
+from components.report.inputs import Push, ReportInputs
+
+VERSIONS = {"tensorflow": "2.16.2", "keras": "3.12.0", "tfx": "1.16.0"}
+SHA256 = "9f2b" * 16
+DECIDED_AT = "2026-11-22T12:50:03+00:00"
+
+
+def matrix(counts: Sequence[int], accuracy: float) -> tuple[tuple[int, ...], ...]:
+    """Puts the given share of each class on the diagonal, the rest beside it."""
+    rows = []
+    for k, count in enumerate(counts):
+        row = [0] * len(counts)
+        row[k] = round(count * accuracy)
+        row[(k + 1) % len(counts)] += count - row[k]
+        rows.append(tuple(row))
+    return tuple(rows)
+
+
+def collapsed(counts: Sequence[int], onto: int) -> tuple[tuple[int, ...], ...]:
+    """Predicts one class for almost everything."""
+    rows = []
+    for count in counts:
+        row = [0] * len(counts)
+        row[onto] = count
+        rows.append(tuple(row))
+    return tuple(rows)
+
+
+def result(model, split, confusion, mean_loss, num_not_finite=0) -> ModelResult:
+    return ModelResult(
+        model=model,
+        split=split,
+        num_examples=sum(map(sum, confusion)) + num_not_finite,
+        confusion=confusion,
+        mean_loss=mean_loss,
+        output_spread=(0.3,) * len(confusion),
+        num_not_finite=num_not_finite,
+    )
+
+
+def training_record(
+    class_names: Sequence[str],
+    epochs: Sequence[Epoch],
+    batch_norm: Sequence[BatchNormDrift] = (),
+    recalibration: Recalibration | None = None,
+    best_epoch: int | None = None,
+) -> TrainingRecord:
+    return TrainingRecord(
+        class_names=tuple(class_names),
+        num_parameters=1_234_567,
+        num_train_examples=1294,
+        num_held_out=143,
+        batch_size=32,
+        steps_per_epoch=41,
+        epochs=tuple(epochs),
+        best_epoch=best_epoch,
+        stopped_because="held-out loss has not improved for 5 epochs",
+        batch_norm=tuple(batch_norm),
+        recalibration=recalibration,
+        export_max_difference=2.4e-7,
+        seed=17,
+        seconds=247.3,
+        versions=VERSIONS,
+        devices=("/physical_device:CPU:0",),
+    )
+
+
+def improving_epochs(count: int) -> list[Epoch]:
+    return [
+        Epoch(
+            loss=2.2 * 0.72**k + 0.02,
+            accuracy=1 - 0.85 * 0.7**k,
+            held_out_loss=2.2 * 0.75**k + 0.08 + 0.004 * max(0, k - 9),
+            held_out_accuracy=0.98 - 0.85 * 0.7**k,
+            seconds=2.5,
+        )
+        for k in range(count)
+    ]
+
+
+def drifts(count: int, size: float) -> list[BatchNormDrift]:
+    return [
+        BatchNormDrift(
+            layer=f"block{k // 3 + 1}_sepconv{k % 3 + 1}_bn",
+            mean_shift=size * (1 + k % 4) / 4,
+            log_variance_ratio=1.7 * size * (1 + k % 3) / 3,
+            initial_share=min(0.9, size / 4),
+        )
+        for k in range(count)
+    ]
+
+
+def make_good_run() -> ReportInputs:
+    names = tuple(map(str, range(10)))
+    counts = (142, 146, 142, 146, 145, 145, 145, 143, 139, 144)
+    on_eval = (36, 36, 35, 37, 36, 37, 36, 36, 35, 36)
+    good = matrix(on_eval, 0.97)
+    verdict = Verdict.of(
+        [
+            findings.find(
+                "fragile_preprocessing",
+                "Shifts of one pixel flip 3.1 % of the predictions on split eval.",
+                subject=Subject(split="eval"),
+                measured=0.031,
+                limit=0.03,
+                unit="share",
+                found_by="robustness",
+                evidence={"change": "shift by 1 pixel", "flipped": [12, 99, 214]},
+            )
+        ]
+    )
+    return ReportInputs(
+        verdict=verdict,
+        title="digits",
+        blessing=Blessing(
+            blessed=True,
+            model_sha256=SHA256,
+            verdict=verdict,
+            decided_at=DECIDED_AT,
+            versions=VERSIONS,
+        ),
+        evaluation=EvaluationRecord(
+            class_names=names,
+            results=(
+                result(CANDIDATE, "train", matrix(counts, 0.995), 0.031),
+                result(CANDIDATE, "eval", good, 0.092),
+                result(TRAINING_MODE, "train", matrix(counts, 0.985), 0.055),
+                result(TRAINING_MODE, "eval", matrix(on_eval, 0.96), 0.12),
+                result(BATCH_STATISTICS_MODE, "train", matrix(counts, 0.995), 0.03),
+                result(BATCH_STATISTICS_MODE, "eval", good, 0.094),
+            ),
+            pairs=(
+                PairedResult(
+                    other=TRAINING_MODE,
+                    split="eval",
+                    both_right=344,
+                    only_candidate_right=6,
+                    only_other_right=2,
+                    both_wrong=8,
+                    mean_distance=0.034,
+                ),
+            ),
+        ),
+        training=training_record(
+            names,
+            improving_epochs(16),
+            drifts(4, 0.05),
+            best_epoch=10,
+        ),
+        classes=ClassTable(
+            label_key="label",
+            labels=tuple(range(10)),
+            train_counts=counts,
+            weights=(1.0,) * 10,
+        ),
+        push=Push(pushed=True, version="1795351803", destination="/models/digits"),
+    )
+
+
+def make_mode_gap_run() -> ReportInputs:
+    names = ("cat", "dog", "giant otter with a very long common name indeed")
+    counts, on_eval = (400, 400, 120), (100, 100, 100)
+    verdict = Verdict.of(
+        [
+            findings.find(
+                "mode_gap",
+                "On the same 300 examples of split eval the model is right on 98.0 % "
+                "in training mode and on 33.3 % in inference mode.",
+                subject=Subject(split="eval", model="inference"),
+                measured=0.6466666667,
+                limit=0.05,
+                unit="share",
+                found_by="mode_gap",
+                evidence={"only_training_right": 195, "only_inference_right": 1},
+            ),
+            findings.find(
+                "collapse",
+                "Class dog gets 100 % of the predictions on split eval, but has 33.3 % "
+                "of the labels.",
+                subject=Subject(split="eval", class_name="dog"),
+                measured=1.0,
+                limit=0.9,
+                unit="share",
+                found_by="collapse",
+            ),
+            findings.find(
+                "dead_class",
+                "Class giant otter with a very long common name indeed has 100 "
+                "examples on split eval and recall 0.",
+                subject=Subject(split="eval", class_name=names[2]),
+                measured=0,
+                limit=0.1,
+                unit="recall",
+                found_by="dead_class",
+            ),
+            findings.find(
+                "class_imbalance",
+                "The rarest class has 13.0 % of the training examples.",
+                subject=Subject(split="train", class_name=names[2]),
+                measured=0.1304,
+                limit=0.15,
+                unit="share",
+                found_by="class_balance",
+            ),
+            findings.find(
+                "underfit",
+                "Training was cut short after 3 of 10 epochs.",
+                severity=Severity.INFO,
+            ),
+        ]
+    )
+    return ReportInputs(
+        verdict=verdict,
+        title="batchnorm-gap",
+        blessing=Blessing(
+            blessed=False,
+            model_sha256=SHA256,
+            verdict=verdict,
+            decided_at=DECIDED_AT,
+            versions={**VERSIONS, "keras": "3.12.1"},
+        ),
+        evaluation=EvaluationRecord(
+            class_names=names,
+            results=(
+                result(CANDIDATE, "train", collapsed(counts, 1), 4.31),
+                result(CANDIDATE, "eval", collapsed(on_eval, 1), 4.7251),
+                result(TRAINING_MODE, "train", matrix(counts, 0.99), 0.02),
+                result(TRAINING_MODE, "eval", matrix(on_eval, 0.98), 0.0712),
+                result(BATCH_STATISTICS_MODE, "train", matrix(counts, 0.99), 0.02),
+                result(BATCH_STATISTICS_MODE, "eval", matrix(on_eval, 0.98), 0.069),
+            ),
+            pairs=(
+                PairedResult(
+                    other=TRAINING_MODE,
+                    split="eval",
+                    both_right=99,
+                    only_candidate_right=1,
+                    only_other_right=195,
+                    both_wrong=5,
+                    mean_distance=0.648,
+                ),
+            ),
+        ),
+        training=training_record(
+            names,
+            improving_epochs(3),
+            drifts(40, 2.6),
+            Recalibration(
+                kept=False,
+                num_examples=920,
+                num_held_out=92,
+                loss_before=4.5,
+                loss_after=4.8,
+                accuracy_before=0.34,
+                accuracy_after=0.33,
+            ),
+        ),
+        classes=ClassTable(
+            label_key="label",
+            labels=names,
+            train_counts=counts,
+            weights=(0.87, 0.87, 1.8667),
+            weighting="effective_number",
+        ),
+        push=Push(pushed=False, reason="the model was not blessed"),
+    )
+
+
+def make_stopped_early() -> ReportInputs:
+    return ReportInputs(
+        verdict=Verdict.of(
+            [
+                findings.find(
+                    "missing_class",
+                    "Split eval has no example of class 3.",
+                    subject=Subject(split="eval", class_name="3"),
+                    measured=0,
+                    limit=1,
+                    unit="examples",
+                )
+            ]
+        )
+    )
+
+
+def make_many_classes(count: int = 100) -> ReportInputs:
+    names = tuple(f"species {k:03d}" for k in range(count))
+    counts = tuple(20 + 3 * k for k in range(count))
+    return ReportInputs(
+        verdict=Verdict(),
+        title="a hundred species",
+        evaluation=EvaluationRecord(
+            class_names=names,
+            results=(
+                result(CANDIDATE, "train", matrix(counts, 0.99), 0.03),
+                result(CANDIDATE, "eval", matrix(counts, 0.83), 0.61),
+            ),
+        ),
+        classes=ClassTable(
+            label_key="species",
+            labels=names,
+            train_counts=counts,
+            weights=tuple(3 / (1 + k / 25) for k in range(count)),
+            weighting="effective_number",
+        ),
+    )
+
+
+def make_two_classes() -> ReportInputs:
+    counts = (100, 900)
+    return ReportInputs(
+        verdict=Verdict(),
+        title="churn",
+        evaluation=EvaluationRecord(
+            class_names=("leaves", "stays"),
+            results=(result(CANDIDATE, "eval", matrix(counts, 0.9), 0.3),),
+        ),
+        classes=ClassTable(
+            label_key="churn",
+            labels=("leaves", "stays"),
+            train_counts=(100, 900),
+            weights=(5.0, 0.5556),
+            weighting="inverse_frequency",
+        ),
+    )
+
+
+def make_not_a_number() -> ReportInputs:
+    nan = float("nan")
+    names = ("a", "b")
+    verdict = Verdict.of(
+        [
+            findings.find(
+                "not_a_number",
+                "The loss is NaN from epoch 4 on.",
+                measured=nan,
+                subject=Subject(split="train"),
+            )
+        ]
+    )
+    epochs = [
+        Epoch(loss=0.7, accuracy=0.5, held_out_loss=0.71, held_out_accuracy=0.5),
+        Epoch(loss=64.0, accuracy=0.5, held_out_loss=902.0, held_out_accuracy=0.5),
+        Epoch(loss=1e6, accuracy=0.5, held_out_loss=float("inf")),
+        Epoch(loss=nan, accuracy=0.5, held_out_loss=nan, held_out_accuracy=0.5),
+        Epoch(loss=nan, accuracy=0.5, held_out_loss=nan, held_out_accuracy=0.5),
+    ]
+    nothing = ((0, 0), (0, 0))
+    return ReportInputs(
+        verdict=verdict,
+        blessing=Blessing(
+            blessed=False, model_sha256="", verdict=verdict, decided_at=DECIDED_AT
+        ),
+        evaluation=EvaluationRecord(
+            class_names=names,
+            results=(
+                result(CANDIDATE, "eval", nothing, nan, num_not_finite=50),
+                result(TRAINING_MODE, "eval", nothing, nan, num_not_finite=50),
+            ),
+        ),
+        training=training_record(
+            names,
+            epochs,
+            [
+                BatchNormDrift(
+                    layer="bn",
+                    mean_shift=nan,
+                    log_variance_ratio=nan,
+                    initial_share=0.0,
+                )
+            ],
+        ),
+    )
+
+
+RUNS: dict[str, Callable[[], ReportInputs]] = {
+    "good": make_good_run,
+    "mode-gap": make_mode_gap_run,
+    "stopped-early": make_stopped_early,
+    "hundred-classes": make_many_classes,
+    "two-classes": make_two_classes,
+    "not-a-number": make_not_a_number,
+}
+
+
+@pytest.fixture
+def good_run() -> ReportInputs:
+    return make_good_run()
+
+
+@pytest.fixture
+def mode_gap_run() -> ReportInputs:
+    return make_mode_gap_run()
+
+
+@pytest.fixture
+def stopped_early() -> ReportInputs:
+    return make_stopped_early()
+
+
+@pytest.fixture
+def many_classes() -> ReportInputs:
+    return make_many_classes()
+
+
+@pytest.fixture
+def not_a_number_run() -> ReportInputs:
+    return make_not_a_number()
+
+
+@pytest.fixture(params=RUNS)
+def any_run(request: pytest.FixtureRequest) -> ReportInputs:
+    return RUNS[request.param]()

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+import pytest
+
+from components.labels import ClassTable
+from components.records.evaluation import CANDIDATE, EvaluationRecord, ModelResult
+from components.records.training import BatchNormDrift
+from components.report import charts
+
+
+def record(confusion, split="eval"):
+    return EvaluationRecord(
+        class_names=tuple(f"c{k}" for k in range(len(confusion))),
+        results=(
+            ModelResult(
+                model=CANDIDATE,
+                split=split,
+                num_examples=sum(map(sum, confusion)),
+                confusion=confusion,
+                mean_loss=0.5,
+                output_spread=(0.1,) * len(confusion),
+            ),
+        ),
+    )
+
+
+def diagonal(size):
+    return tuple(tuple(7 * (k == row) for k in range(size)) for row in range(size))
+
+
+def test_distribution_counts_labels_by_row_and_predictions_by_column():
+    (chart,) = charts.distributions(record(((6, 2), (2, 0))), None)
+    labels, predictions = chart.series
+    assert labels.values == (0.8, 0.2)
+    assert predictions.values == (0.8, 0.2)
+    (chart,) = charts.distributions(record(((6, 0), (4, 0))), None)
+    assert chart.series[1].values == (1.0, 0.0)
+    assert "class c0: 60.0\u202f% of the labels, 100\u202f% of the pred" in chart.alt
+
+
+def test_distribution_without_evaluation_is_that_of_the_training_labels():
+    table = ClassTable(
+        label_key="y", labels=("a", "b"), train_counts=(3, 1), weights=(1, 1)
+    )
+    (chart,) = charts.distributions(None, table)
+    assert [series.values for series in chart.series] == [(0.75, 0.25)]
+
+
+@pytest.mark.parametrize(
+    "evaluation",
+    [None, record(((0, 0), (0, 0))), EvaluationRecord(class_names=("a",), results=())],
+    ids=["absent", "no-examples", "no-results"],
+)
+def test_distribution_of_nothing_is_not_drawn(evaluation):
+    assert charts.distributions(evaluation, None) == ()
+
+
+def test_train_comes_first_and_eval_is_the_judged_split():
+    results = (
+        *record(diagonal(2), "validation").results,
+        *record(diagonal(2), "eval").results,
+        *record(diagonal(2), "train").results,
+    )
+    evaluation = EvaluationRecord(class_names=("a", "b"), results=results)
+    assert charts.ordered_splits(evaluation) == ("train", "validation", "eval")
+    assert charts.judged_split(evaluation) == "eval"
+    assert charts.judged_split(record(diagonal(2), "train")) == "train"
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [(2, 2), (charts.MAX_WHOLE_MATRIX, 30), (charts.MAX_WHOLE_MATRIX + 1, 20)],
+    ids=["two", "exactly-at-the-limit", "just-beyond"],
+)
+def test_confusion_of_many_classes_shows_some(size, shown):
+    heat_map = charts.confusion(record(diagonal(size)), "eval")
+    assert heat_map is not None
+    assert len(heat_map.labels) == len(heat_map.counts) == shown
+    assert f"{shown} of {size} classes" in heat_map.alt
+
+
+def test_confusion_of_many_classes_shows_the_confused():
+    matrix = [list(row) for row in diagonal(50)]
+    matrix[41][8] = 5
+    heat_map = charts.confusion(record(tuple(map(tuple, matrix))), "eval")
+    assert heat_map is not None
+    assert {"c41", "c8"} <= set(heat_map.labels)
+    row, column = heat_map.labels.index("c41"), heat_map.labels.index("c8")
+    assert heat_map.counts[row][column] == 5
+    assert heat_map.shares[row][column] == 5 / 12
+
+
+def test_confusion_of_a_class_without_examples_has_no_shares():
+    heat_map = charts.confusion(record(((3, 1), (0, 0))), "eval")
+    assert heat_map is not None
+    assert heat_map.shares == ((0.75, 0.25), (None, None))
+
+
+def test_confusion_of_nothing_is_not_drawn():
+    assert charts.confusion(record(((0, 0), (0, 0))), "eval") is None
+    assert charts.confusion(record(diagonal(2)), "no such split") is None
+
+
+def test_modes_need_two_to_compare(mode_gap_run, many_classes):
+    assert charts.modes(many_classes.evaluation) == ()
+    made = charts.modes(mode_gap_run.evaluation)
+    assert [chart.id for chart in made] == [
+        "modes-accuracy-train",
+        "modes-loss-train",
+        "modes-accuracy-eval",
+        "modes-loss-eval",
+    ]
+    assert made[2].labels == ("inference mode", "training mode", "batch statistics")
+    assert made[2].series[0].values == pytest.approx((1 / 3, 0.98, 0.98))
+
+
+def test_modes_without_finite_numbers_say_so(not_a_number_run):
+    for chart in charts.modes(not_a_number_run.evaluation):
+        assert set(chart.texts) == {"not a number"}
+
+
+def test_curves_mark_the_epoch_whose_weights_were_kept(good_run, mode_gap_run):
+    assert {chart.marked for chart in charts.curves(good_run.training)} == {10}
+    assert {chart.marked for chart in charts.curves(mode_gap_run.training)} == {2}
+
+
+def test_curves_of_no_epochs_are_not_drawn(good_run):
+    without = good_run.training.model_copy(update={"epochs": ()})
+    assert charts.curves(without) == ()
+
+
+def test_broken_epochs_are_counted(not_a_number_run, good_run):
+    assert charts.broken_epochs(not_a_number_run.training.epochs) == 3
+    assert charts.broken_epochs(good_run.training.epochs) == 0
+
+
+def drift(layer, size):
+    return BatchNormDrift(
+        layer=layer, mean_shift=size, log_variance_ratio=size, initial_share=0
+    )
+
+
+def test_batch_norm_shows_the_layers_that_drifted_most_in_the_models_order():
+    drifts = [drift(f"bn{k}", k) for k in range(charts.MAX_BARS + 5)]
+    shift, ratio = charts.batch_norm(drifts[::-1])
+    assert shift.labels == ratio.labels
+    assert shift.labels == tuple(f"bn{k}" for k in range(24, 4, -1))
+
+
+def test_batch_norm_shows_a_layer_that_is_not_a_number_first_of_all():
+    drifts = [drift(f"bn{k}", 9) for k in range(charts.MAX_BARS)]
+    shift, _ = charts.batch_norm([*drifts, drift("broken", math.nan)])
+    assert "broken" in shift.labels
+    assert "the largest is not a number in layer broken" in shift.alt
+
+
+def test_batch_norm_of_no_layers_is_not_drawn():
+    assert charts.batch_norm(()) == ()
+
+
+@pytest.mark.parametrize(
+    ("weights", "drawn"),
+    [((1.0, 1.0), False), ((0.5, 1.5), True), ((0.0, 1.0), True)],
+    ids=["equal", "unequal", "class-absent"],
+)
+def test_weights_are_drawn_where_they_differ(weights, drawn):
+    table = ClassTable(
+        label_key="y", labels=(0, 1), train_counts=(3, 1), weights=weights
+    )
+    assert (charts.weights(table) is not None) is drawn
+
+
+def test_ids_of_charts_are_distinct_whatever_the_splits_are_called():
+    results = tuple(
+        result
+        for split in ("eval", "ev al", "ev-al", "éval", "<eval>")
+        for result in record(diagonal(2), split).results
+    )
+    evaluation = EvaluationRecord(class_names=("a", "b"), results=results)
+    ids = [chart.id for chart in charts.distributions(evaluation, None)]
+    assert len(set(ids)) == 5
+    assert all(name.replace("-", "").isalnum() and name.isascii() for name in ids)

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import html.parser
+import re
+import subprocess
+import sys
+
+import pytest
+
+from components import findings
+from components.findings import Subject, Verdict
+from components.labels import ClassTable
+from components.report import plots
+from components.report.inputs import Push, ReportInputs
+from components.report.render import render_report
+
+HOSTILE = "<script>alert('x')</script>"
+SECTIONS = (
+    "verdict",
+    "findings",
+    "distributions",
+    "confusion",
+    "modes",
+    "training",
+    "batchnorm",
+    "classes",
+    "facts",
+)
+_VOID = {"meta", "br"}
+
+
+class Page(html.parser.HTMLParser):
+    """Reads a page strictly: each tag closed, in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.tags, self.attributes, self._open = [], set(), [], []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self._see(tag, attrs)
+        if tag not in _VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self._see(tag, attrs)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def _see(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+        self.ids += [value for name, value in attrs if name == "id"]
+
+
+def test_every_run_gives_a_whole_page(any_run):
+    text = render_report(any_run)
+    page = Page(text)
+    assert set(SECTIONS) <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert "could not be drawn" not in text
+    assert "None" not in text
+
+
+def test_the_same_run_gives_the_same_page(mode_gap_run):
+    assert render_report(mode_gap_run) == render_report(mode_gap_run)
+
+
+def test_the_page_needs_nothing_but_itself(any_run):
+    text = render_report(any_run)
+    page = Page(text)
+    assert not page.tags & {"script", "link", "img", "iframe", "object", "form"}
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    links = [v for name, v in page.attributes if name in ("href", "src")]
+    assert all(link.startswith("#") for link in links)
+    assert {link[1:] for link in links} <= set(page.ids)
+    assert not re.search(r"https?://|@import|url\((?!#)", text)
+
+
+def test_the_verdict_comes_first_in_words_and_icon(mode_gap_run):
+    text = render_report(mode_gap_run)
+    body = text[text.index("<main>") :]
+    assert body.index("Blocked") < body.index("mode_gap") < body.index("98.0 %")
+    assert body.index('id="verdict"') < body.index('id="findings"')
+    assert body.index('id="findings"') < body.index('id="distributions"')
+    assert 'class="icon"' in body
+    assert "<title>Blocked – batchnorm-gap</title>" in text
+
+
+def test_pictures_say_how_good_and_bad_look(mode_gap_run):
+    text = render_report(mode_gap_run)
+    pictures = text.count("<figure>")
+    assert pictures == 6
+    assert text.count("<b>Healthy:</b> ") == text.count("<b>Unhealthy:</b> ") == 6
+    assert text.count('role="img"') == text.count("aria-label=") - text.count(
+        'role="region" aria-label'
+    ) - text.count("<nav aria-label")
+
+
+def test_an_absent_part_is_one_line_and_no_frame(stopped_early):
+    text = render_report(stopped_early)
+    assert "Split eval has no example of class 3." in text
+    assert "<figure" not in text
+    assert "Not measured: this run evaluated no model." in text
+    assert "Not measured: this run has no record of a training." in text
+
+
+def test_every_text_from_data_is_escaped(mode_gap_run):
+    verdict = Verdict.of(
+        [
+            findings.find(
+                "collapse",
+                HOSTILE,
+                remedy=HOSTILE,
+                subject=Subject(split=HOSTILE, class_name=HOSTILE, layer=HOSTILE),
+                unit=HOSTILE,
+                measured=1,
+                limit=2,
+                found_by=HOSTILE,
+                evidence={HOSTILE: HOSTILE},
+            )
+        ]
+    )
+    hostile_names = (HOSTILE, "b", "c")
+    evaluation = mode_gap_run.evaluation
+    results = [
+        result.model_copy(update={"split": HOSTILE})
+        for result in evaluation.results
+        if result.split == "eval"
+    ]
+    training = mode_gap_run.training
+    batch_norm = training.batch_norm[0].model_copy(update={"layer": HOSTILE})
+    text = render_report(
+        ReportInputs(
+            verdict=verdict,
+            title=HOSTILE,
+            blessing=mode_gap_run.blessing.model_copy(
+                update={
+                    "model_sha256": HOSTILE,
+                    "decided_at": HOSTILE,
+                    "versions": {HOSTILE: HOSTILE},
+                }
+            ),
+            evaluation=evaluation.model_copy(
+                update={"class_names": hostile_names, "results": tuple(results)}
+            ),
+            training=training.model_copy(
+                update={
+                    "batch_norm": (batch_norm,),
+                    "stopped_because": HOSTILE,
+                    "devices": (HOSTILE,),
+                }
+            ),
+            classes=ClassTable(
+                label_key=HOSTILE,
+                labels=hostile_names,
+                train_counts=(1, 2, 3),
+                weights=(1, 2, 3),
+                weighting=HOSTILE,
+            ),
+            push=Push(pushed=False, reason=HOSTILE),
+        )
+    )
+    assert "<script" not in text
+    assert "script" not in Page(text).tags
+    assert "&lt;script&gt;" in text
+    assert "could not be drawn" not in text
+    assert "default-src 'none'" in text
+
+
+def test_texts_that_html_cannot_carry_are_made_visible():
+    verdict = Verdict.of([findings.find("collapse", "a\x00b\ud800c")])
+    text = render_report(ReportInputs(verdict=verdict, title="\x1b[31m"))
+    assert "a\ufffdb\ufffdc" in text
+    assert "\x1b" not in text
+    text.encode("utf-8")
+
+
+def test_a_picture_that_fails_leaves_the_verdict_standing(mode_gap_run, monkeypatch):
+    def fail(chart):
+        raise RuntimeError("<no pen>")
+
+    monkeypatch.setattr(plots, "draw", fail)
+    text = render_report(mode_gap_run)
+    assert "Blocked" in text
+    assert "Split eval could not be drawn: RuntimeError." in text
+    assert "33.3\u202f%" in text
+
+
+@pytest.mark.parametrize("length", [1, 500])
+def test_class_names_of_any_length_are_shown_whole_in_the_table(good_run, length):
+    labels = tuple(f"{k}" + "x" * length for k in range(10))
+    classes = good_run.classes.model_copy(update={"labels": labels})
+    evaluation = good_run.evaluation.model_copy(update={"class_names": labels})
+    text = render_report(
+        dataclasses.replace(good_run, classes=classes, evaluation=evaluation)
+    )
+    assert f"<bdi>{labels[3]}</bdi>" in text
+    assert "could not be drawn" not in text
+
+
+_WITHOUT_HEAVY_MODULES = """
+import sys
+from components.findings import Verdict
+from components.labels import ClassTable
+from components.report.inputs import ReportInputs
+from components.report.render import render_report
+
+classes = ClassTable(label_key="y", labels=(0, 1), train_counts=(1, 2), weights=(2, 1))
+assert "<figure>" in render_report(ReportInputs(verdict=Verdict(), classes=classes))
+heavy = {"tfx", "tensorflow", "apache_beam", "keras", "matplotlib.pyplot"}
+sys.exit(", ".join(heavy & set(sys.modules)) or 0)
+"""
+
+
+def test_a_page_is_rendered_without_tfx_tensorflow_or_pyplot():
+    subprocess.run([sys.executable, "-c", _WITHOUT_HEAVY_MODULES], check=True)

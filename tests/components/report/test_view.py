@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import pytest
+
+from components import findings
+from components.causes import CATALOGUE, Severity
+from components.findings import Verdict
+from components.labels import ClassTable
+from components.records.evaluation import EvaluationRecord
+from components.report import view
+from components.report.inputs import Push, ReportInputs
+from components.report.view import build_view
+
+PERCENT = "\u202f%"
+
+
+def section(inputs, name):
+    return next(s for s in build_view(inputs).sections if s.id == name)
+
+
+def finding(cause="collapse", **details):
+    return findings.find(cause, "Class 1 gets everything.", **details)
+
+
+BLOCKED = Verdict.of([finding()])
+WARNED = Verdict.of([finding(severity=Severity.WARN)])
+
+
+@pytest.mark.parametrize(
+    ("blessed", "verdict", "push", "tone", "word"),
+    [
+        (True, Verdict(), Push(True, "17"), "good", "Promoted"),
+        (True, WARNED, Push(True, "17"), "good", "Promoted"),
+        (True, Verdict(), None, "good", "Blessed"),
+        (True, Verdict(), Push(False), "open", "Blessed, not promoted"),
+        (False, BLOCKED, Push(False), "bad", "Blocked"),
+        (False, BLOCKED, None, "bad", "Blocked"),
+        (None, BLOCKED, None, "bad", "Blocked"),
+        (None, Verdict(), None, "open", "Not judged"),
+        (False, Verdict(), None, "bad", "Blocked"),
+        (True, BLOCKED, Push(True, "17"), "bad", "Blocked"),
+    ],
+    ids=[
+        "promoted",
+        "promoted-with-a-warning",
+        "nothing-to-push",
+        "not-pushed",
+        "blocked",
+        "blocked-without-pusher",
+        "stopped-early",
+        "passed-so-far",
+        "refused-without-cause",
+        "blessed-against-its-findings",
+    ],
+)
+def test_headline(good_run, blessed, verdict, push, tone, word):
+    blessing = None
+    if blessed is not None:
+        blessing = good_run.blessing.model_copy(
+            update={"blessed": blessed, "verdict": verdict}
+        )
+    inputs = ReportInputs(verdict=verdict, blessing=blessing, push=push)
+    headline = build_view(inputs).headline
+    assert (headline.tone, headline.word) == (tone, word)
+    assert headline.reason
+
+
+def test_headline_of_a_blocked_model_gives_cause_numbers_and_remedy(mode_gap_run):
+    headline = build_view(mode_gap_run).headline
+    assert headline.cause == "mode_gap"
+    assert "98.0 % in training mode and on 33.3 % in inference" in headline.reason
+    assert headline.meaning == CATALOGUE["mode_gap"].sentence
+    assert headline.remedy == CATALOGUE["mode_gap"].remedy
+    assert headline.counts == "5 findings: 3 block, 1 warns, 1 informs"
+    assert headline.push == "Not in production: the model was not blessed"
+
+
+def test_headline_of_a_promoted_model_names_its_first_warning(good_run):
+    headline = build_view(good_run).headline
+    assert headline.cause == ""
+    assert "flip 3.1 %" in headline.warning
+    assert headline.push == "In production as version 1795351803, in /models/digits"
+
+
+def test_information_is_no_reason():
+    informed = Verdict.of([finding(severity=Severity.INFO)])
+    headline = build_view(ReportInputs(verdict=informed)).headline
+    assert (headline.cause, headline.warning, headline.remedy) == ("", "", "")
+
+
+def test_findings_keep_their_order_and_numbers(mode_gap_run):
+    rows = build_view(mode_gap_run).findings
+    assert [row.cause for row in rows] == [
+        "mode_gap",
+        "collapse",
+        "dead_class",
+        "class_imbalance",
+        "underfit",
+    ]
+    assert rows[0].id == "finding-1"
+    assert (rows[0].measured, rows[0].limit) == (f"64.7{PERCENT}", f"5.0{PERCENT}")
+    assert rows[0].severity_word == "blocks"
+    assert '"only_training_right": 195' in rows[0].evidence
+    assert (rows[4].measured, rows[4].limit) == ("not measured", "none")
+    assert rows[4].subject == "everything"
+
+
+@pytest.mark.parametrize(
+    ("count", "left_out"),
+    [(0, 0), (view.MAX_FINDINGS, 0), (view.MAX_FINDINGS + 1, 1)],
+    ids=["none", "exactly-at-the-limit", "just-beyond"],
+)
+def test_findings_are_bounded(count, left_out):
+    page = build_view(ReportInputs(verdict=Verdict.of([finding()] * count)))
+    assert len(page.findings) == count - left_out
+    assert page.findings_left_out == left_out
+
+
+def test_evidence_is_bounded_and_can_be_written():
+    verdict = Verdict.of([finding(evidence={"rows": list(range(9999)), "a": "\ud800"})])
+    (row,) = build_view(ReportInputs(verdict=verdict)).findings
+    assert len(row.evidence) < view.MAX_EVIDENCE + 100
+    assert row.evidence.endswith("(all of it is in verdict.json)")
+    row.evidence.encode("utf-8")
+
+
+def test_tiles_put_both_modes_side_by_side(mode_gap_run):
+    tiles = {tile.name: tile.value for tile in build_view(mode_gap_run).tiles}
+    assert tiles == {
+        "Accuracy in use": f"33.3{PERCENT}",
+        "In training mode": f"98.0{PERCENT}",
+        "On training data": f"43.5{PERCENT}",
+        "Judged on": "300",
+    }
+
+
+def test_tiles_tell_how_many_predictions_are_not_finite(not_a_number_run):
+    tiles = {tile.name: tile for tile in build_view(not_a_number_run).tiles}
+    assert tiles["Accuracy in use"].value == "not a number"
+    assert tiles["Judged on"].note.endswith("; 50 without finite prediction")
+
+
+def test_every_part_but_the_verdict_may_be_absent():
+    page = build_view(ReportInputs(verdict=Verdict()))
+    assert page.tiles == page.facts == page.versions == ()
+    assert [bool(part.absent) for part in page.sections] == [True] * 6
+    assert not any(part.charts or part.table for part in page.sections)
+
+
+def test_a_part_that_could_not_be_read_says_why(good_run):
+    inputs = dataclasses.replace(
+        good_run,
+        training=None,
+        push=None,
+        unreadable={"training": "ValueError: no\nJSON", "push": "no file"},
+    )
+    expected = "Could not be read: ValueError: no JSON"
+    assert section(inputs, "training").absent == expected
+    assert section(inputs, "batchnorm").absent == expected
+    assert build_view(inputs).headline.push.endswith("unknown: no file")
+
+
+def test_labels_alone_are_shown_when_the_run_stopped_before_a_model(good_run):
+    inputs = ReportInputs(verdict=BLOCKED, classes=good_run.classes)
+    part = section(inputs, "distributions")
+    assert len(part.charts) == 1
+    assert part.intro[0].startswith("Labels of the training split only.")
+
+
+def test_examples_without_finite_predictions_are_named(not_a_number_run):
+    expected = (
+        "Not measured: 50 examples of split eval had NaN or infinity among their "
+        "predictions and count in no picture."
+    )
+    assert section(not_a_number_run, "distributions").absent == expected
+    assert section(not_a_number_run, "confusion").absent == expected
+
+
+def test_most_frequent_confusions_come_first(many_classes):
+    part = section(many_classes, "confusion")
+    assert part.table.rows[0] == ("species 099 → species 000", "54", f"17.0{PERCENT}")
+    assert len(part.table.rows) == 10
+    assert "The 20 most confused of 100 classes" in part.intro[1]
+
+
+def test_a_flawless_model_has_no_confusions():
+    evaluation = EvaluationRecord.model_validate(
+        {
+            "class_names": ["a", "b"],
+            "results": [
+                {
+                    "model": "candidate",
+                    "split": "eval",
+                    "num_examples": 5,
+                    "confusion": [[3, 0], [0, 2]],
+                    "mean_loss": 0.1,
+                    "output_spread": [0.4, 0.4],
+                }
+            ],
+        }
+    )
+    inputs = ReportInputs(verdict=Verdict(), evaluation=evaluation)
+    assert section(inputs, "confusion").table is None
+    assert section(inputs, "confusion").charts
+
+
+def test_modes_say_who_is_right_where_the_other_is_not(mode_gap_run):
+    rows = {row[0]: row[1:] for row in section(mode_gap_run, "modes").table.rows}
+    assert rows["eval · training mode"] == (
+        "300",
+        f"98.0{PERCENT}",
+        "0.0712",
+        "195",
+        "1",
+        "0.648",
+    )
+    assert rows["eval · inference mode"][1] == f"33.3{PERCENT}"
+
+
+def test_recalibration_is_told_in_words(mode_gap_run, good_run):
+    told = section(mode_gap_run, "batchnorm").intro[1]
+    assert "920 training examples; they were not kept" in told
+    assert f"accuracy went from 34.0{PERCENT} to 33.0{PERCENT}" in told
+    assert section(good_run, "batchnorm").intro[1] == "No recalibration took place."
+    done = mode_gap_run.training.recalibration.model_copy(update={"num_held_out": 0})
+    training = mode_gap_run.training.model_copy(update={"recalibration": done})
+    inputs = dataclasses.replace(mode_gap_run, training=training)
+    assert (
+        section(inputs, "batchnorm")
+        .intro[1]
+        .endswith("No rows were held out to check them on.")
+    )
+
+
+def test_classes_list_recall_and_precision_of_each(mode_gap_run):
+    table = section(mode_gap_run, "classes").table
+    assert table.header == (
+        "Class",
+        "Train",
+        "Weight",
+        "In eval",
+        "Predicted",
+        "Recall",
+        "Precision",
+    )
+    assert table.rows[0] == ("cat", "400", "0.87", "100", "0", f"0{PERCENT}", "–")
+    assert table.rows[1][5:] == (f"100{PERCENT}", f"33.3{PERCENT}")
+
+
+def test_records_of_different_classes_share_no_rows(good_run):
+    table = ClassTable(
+        label_key="y", labels=("x", "y"), train_counts=(1, 2), weights=(1, 1)
+    )
+    inputs = dataclasses.replace(good_run, classes=table)
+    assert section(inputs, "classes").table.header == ("Class", "Train", "Weight")
+
+
+def test_facts_name_what_is_needed_to_repeat_the_run(mode_gap_run):
+    facts = dict(build_view(mode_gap_run).facts)
+    assert facts["Decided"] == "2026-11-22 12:50:03 UTC"
+    assert facts["Model (SHA-256)"] == "9f2b" * 16
+    assert facts["Seed"] == "17"
+    assert facts["Training time"] == "4 min 7 s"
+    assert facts["Devices"] == "/physical_device:CPU:0"
+    assert facts["Trained on"] == "1,294 examples"
+    assert "Pushed as" not in facts
+
+
+def test_versions_that_differ_are_both_named(mode_gap_run):
+    versions = dict(build_view(mode_gap_run).versions)
+    assert versions["keras"] == "3.12.0 (training), 3.12.1 (evaluation)"
+    assert versions["tfx"] == "1.16.0"
