@@ -80,7 +80,7 @@ def anomalies_of(
         if name is None:
             info = anomalies.dataset_anomaly_info
         else:
-            info = anomalies.anomaly_info[name]
+            info = anomalies.anomaly_info[_serialized(name)]
             info.path.step[:] = [name]
         _add(info, finding)
     return anomalies
@@ -114,6 +114,13 @@ def write_anomalies(
             file.write(anomalies_of(found, feature).SerializeToString())
         blessed[split] = int(not any(finding.blocks for finding in found))
     anomalies.set_json_value_custom_property(BLESSED_PROPERTY, blessed)
+
+
+def _serialized(name: str) -> str:
+    """Returns a feature's name as TFDV serializes it: quoted if it has a dot."""
+    if any(mark in name for mark in ".'()"):
+        return "'" + name.replace("'", "''") + "'"
+    return name
 
 
 def _add(info: anomalies_pb2.AnomalyInfo, finding: Finding) -> None:

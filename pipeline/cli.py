@@ -6,6 +6,7 @@ arguments are answered at once.
 """
 
 import enum
+import logging
 import os
 import sys
 import warnings
@@ -159,6 +160,10 @@ def _quiet() -> None:
     # Read by TensorFlow's C++ core when it is loaded: 3 leaves fatal errors.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
+    # Beam gives the root logger a handler when it is imported.
+    logging.getLogger().setLevel(logging.ERROR)
+    for name in ("tensorflow", "apache_beam"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -55,18 +56,21 @@ class StepDisplay:
         self._task: Any = None
         self._node = ""
         self._started = 0.0
-        self._handler = _ProgressHandler(self._on_progress)
+        self._handler = _LogHandler(self._on_progress, self._on_warning)
 
     def __enter__(self) -> "StepDisplay":
         self._log = logging.getLogger("components")
+        self._before = (self._log.level, self._log.propagate)
         self._log.addHandler(self._handler)
         self._log.setLevel(logging.INFO)
+        self._log.propagate = False
         self._progress.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
         self._log.removeHandler(self._handler)
+        self._log.level, self._log.propagate = self._before
 
     def on_step(self, step: "Step") -> None:
         """Shows that a step has begun, or what became of it."""
@@ -84,18 +88,28 @@ class StepDisplay:
     def _on_progress(self, done: int, total: int) -> None:
         self._progress.update(self._task, completed=done, total=total)
 
+    def _on_warning(self, message: str) -> None:
+        self._console.print(f"  [yellow]note[/]  {escape(message)}")
 
-class _ProgressHandler(logging.Handler):
-    """Hears records that carry `progress = (done, total)`."""
 
-    def __init__(self, on_progress: Any):
+class _LogHandler(logging.Handler):
+    """Hears the components: `progress = (done, total)`, and warnings."""
+
+    def __init__(
+        self,
+        on_progress: Callable[[int, int], None],
+        on_warning: Callable[[str], None],
+    ):
         super().__init__(logging.INFO)
         self._on_progress = on_progress
+        self._on_warning = on_warning
 
     def emit(self, record: logging.LogRecord) -> None:
         progress = getattr(record, "progress", None)
         if progress is not None:
             self._on_progress(*progress)
+        elif record.levelno >= logging.WARNING:
+            self._on_warning(record.getMessage())
 
 
 def print_verdict(console: Console, name: str, result: "RunResult") -> None:

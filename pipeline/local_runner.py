@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import absl.logging
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
@@ -128,15 +129,18 @@ class _StepWatcher(logging.Handler):
 
     def __enter__(self) -> "_StepWatcher":
         self._log = logging.getLogger("absl")
-        self._before = (self._log.level, self._log.propagate)
-        # TFX speaks at INFO; what it says goes to us and no further.
-        self._log.setLevel(logging.INFO)
+        self._before = (absl.logging.get_verbosity(), self._log.propagate)
+        # TFX speaks at INFO; what it says goes to us and no further. Through absl,
+        # because SavedModel goes back to absl's level after each export.
+        absl.logging.set_verbosity(absl.logging.INFO)
+        self._log.propagate = False
         self._log.addHandler(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._log.removeHandler(self)
-        self._log.setLevel(self._before[0])
+        absl.logging.set_verbosity(self._before[0])
+        self._log.propagate = self._before[1]
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.msg == _RUNNING:

@@ -109,7 +109,7 @@ def fit(
     steps_per_epoch = -(-split.num_fitted // config.batch_size)
     num_steps = steps_per_epoch * ((best_epoch or 0) + 1)
     drift, recalibration = _recalibrate(model, head, split, config, num_steps)
-    if recalibration and recalibration.kept:
+    if recalibration and _has_helped(recalibration):
         findings.append(_repaired(drift, recalibration))
     return Fitted(
         epochs=tuple(record.epochs),
@@ -186,6 +186,12 @@ def _recalibrate(
         accuracy_after=after.accuracy,
     )
     return drift, recalibration
+
+
+def _has_helped(recalibration: Recalibration) -> bool:
+    """Returns whether predictions got better, which is news; else it is upkeep."""
+    before, after = recalibration.accuracy_before, recalibration.accuracy_after
+    return recalibration.kept and before is not None and (after or 0.0) > before
 
 
 def _encoded(batches: tf.data.Dataset, head: Head) -> tf.data.Dataset:

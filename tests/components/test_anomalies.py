@@ -79,6 +79,16 @@ def test_finding_without_feature_is_an_anomaly_of_the_data_set():
     assert anomalies.dataset_anomaly_info.severity == Info.ERROR
 
 
+@pytest.mark.parametrize(
+    ("name", "serialized"),
+    [("label", "label"), ("a b/é", "a b/é"), ("a.b", "'a.b'"), ("a'b", "'a''b'")],
+)
+def test_names_are_serialized_as_tfdv_does(name, serialized):
+    (entry,) = anomalies_of([BLOCK], name).anomaly_info.items()
+    assert entry[0] == serialized
+    assert list(entry[1].path.step) == [name]
+
+
 @pytest.fixture
 def artifact(tmp_path):
     anomalies = standard_artifacts.ExampleAnomalies()
