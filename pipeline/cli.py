@@ -13,7 +13,6 @@ import warnings
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from components.errors import InputError
@@ -119,17 +118,14 @@ def main() -> None:
 
 def _run_app() -> int:
     try:
-        result = app(standalone_mode=False)
-        return int(result or 0)
+        app()
+        return PROMOTED
+    except SystemExit as end:  # How Typer ends, also after wrong arguments.
+        return end.code if isinstance(end.code, int) else WRONG_USE
     except InputError as error:
         print(f"tfx-guard: {error}", file=sys.stderr)
         return WRONG_USE
-    except click.exceptions.Exit as exit:
-        return exit.exit_code
-    except click.ClickException as error:
-        error.show()
-        return WRONG_USE
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         print("tfx-guard: interrupted; nothing was pushed", file=sys.stderr)
         return FAULT
     except Exception as error:

@@ -207,11 +207,6 @@ def data_format(data: DataConfig) -> DataFormat:
     return found.pop()
 
 
-def json_schema() -> dict[str, Any]:
-    """Returns the JSON Schema of `guard.yaml`."""
-    return GuardConfig.model_json_schema()
-
-
 def _ending(path: Path) -> str:
     return Path(path.stem if path.suffix == ".gz" else path.name).suffix.lower()
 

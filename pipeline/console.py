@@ -67,8 +67,10 @@ class StepDisplay:
         self._progress.start()
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         self._progress.stop()
+        if kind is not None and self._node:
+            self._console.print(f"  [red]failed[/] {self._node}")
         self._log.removeHandler(self._handler)
         self._log.level, self._log.propagate = self._before
 
@@ -76,14 +78,12 @@ class StepDisplay:
         """Shows that a step has begun, or what became of it."""
         if not step.finished:
             self._node, self._started = step.node, time.monotonic()
-            self._task = self._progress.add_task(self._describe(), total=None)
+            self._task = self._progress.add_task(_describe(step.node), total=None)
             return
         self._progress.remove_task(self._task)
+        self._node, node = "", self._node
         spent = "cached" if step.cached else f"{time.monotonic() - self._started:.1f} s"
-        self._console.print(f"  [green]done[/]  {self._describe():<75} {spent:>8}")
-
-    def _describe(self) -> str:
-        return f"{self._node:<22} {_DOING.get(self._node, '')}"
+        self._console.print(f"  [green]done[/]   {_describe(node):<75} {spent:>8}")
 
     def _on_progress(self, done: int, total: int) -> None:
         self._progress.update(self._task, completed=done, total=total)
@@ -159,6 +159,10 @@ def result_as_json(result: "RunResult") -> str:
         },
         indent=2,
     )
+
+
+def _describe(node: str) -> str:
+    return f"{node:<22} {_DOING.get(node, '')}"
 
 
 def _findings_table(findings: tuple[Finding, ...]) -> Table:

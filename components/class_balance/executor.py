@@ -87,9 +87,16 @@ def _read_labels(
         for split in splits
         if split not in config.exclude_splits
     }
+    counts = read_label_counts(by_split, label_key, _sample_rates(statistics))
+    empty = [split.split for split in counts if not split.num_examples]
+    if empty:
+        raise InputError(
+            f"split {', '.join(empty)}: expected examples, but there are none; check "
+            "the data path and how the data are split"
+        )
     return LabelDistribution(
         label_key=label_key,
-        splits=read_label_counts(by_split, label_key, _sample_rates(statistics)),
+        splits=counts,
         domain=read_label_domain(schema, label_key) if schema is not None else (),
     )
 
