@@ -7,7 +7,8 @@ so that one failure has one name, one sentence and one remedy everywhere.
 The order of the table is the order of explanation: a cause that stands further
 up can bring about those below it (a class that is missing from the data makes
 the model collapse, never the other way round). When several findings block a
-model, the one whose cause stands first is named first.
+model, the one whose cause stands first is named first. A check that could not run
+explains nothing, and stands last.
 """
 
 import dataclasses
@@ -63,13 +64,6 @@ class Cause:
 _BLOCK, _WARN = Severity.BLOCK, Severity.WARN
 
 _TABLE = (
-    Cause(
-        "check_failed",
-        _BLOCK,
-        "A check could not run, so nothing is known of what it looks for.",
-        "Mend what kept the check from running, named in the message, and run again.",
-        (Stage.EVERYWHERE,),
-    ),
     Cause(
         "missing_class",
         _BLOCK,
@@ -326,6 +320,13 @@ _TABLE = (
         "The evaluation split is too small to tell a good model from a bad one.",
         "Add examples to the evaluation split.",
         (Stage.EVALUATION,),
+    ),
+    Cause(
+        "check_failed",
+        _BLOCK,
+        "A check could not run, so nothing is known of what it looks for.",
+        "Mend what kept the check from running, named in the message, and run again.",
+        (Stage.EVERYWHERE,),
     ),
 )
 

@@ -103,7 +103,7 @@ def run(
         print(display.result_as_json(result))
     else:
         display.print_verdict(console, guard_config.name, result)
-    raise typer.Exit(PROMOTED if result.blessing.blessed else BLOCKED)
+    raise typer.Exit(PROMOTED if result.blessed else BLOCKED)
 
 
 def main() -> None:

@@ -86,6 +86,9 @@ class GuardConfig(Settings):
     """Limits of the gate."""
     push: PushConfig = PushConfig()
     """Where blessed models go."""
+    train_on_blocked_data: bool = False
+    """Whether to train although a data validator blocks; the model is blocked all the
+    same. By default the run stops before training, which would be a waste."""
     output: Path = Path("runs")
     """Folder for artifacts, metadata and the report."""
     beam_args: tuple[str, ...] = ("--runner=FnApiRunner",)

@@ -82,8 +82,11 @@ class StepDisplay:
             return
         self._progress.remove_task(self._task)
         self._node, node = "", self._node
-        spent = "cached" if step.cached else f"{time.monotonic() - self._started:.1f} s"
-        self._console.print(f"  [green]done[/]   {_describe(node):<75} {spent:>8}")
+        if step.how == "skipped":
+            self._console.print(f"  [dim]skipped {_describe(node)}[/]")
+            return
+        spent = step.how or f"{time.monotonic() - self._started:.1f} s"
+        self._console.print(f"  [green]done[/]    {_describe(node):<75} {spent:>8}")
 
     def _on_progress(self, done: int, total: int) -> None:
         self._progress.update(self._task, completed=done, total=total)
@@ -114,9 +117,9 @@ class _LogHandler(logging.Handler):
 
 def print_verdict(console: Console, name: str, result: "RunResult") -> None:
     """Prints the outcome, its reasons and where things are."""
-    verdict = result.blessing.verdict
+    verdict = result.verdict
     console.print()
-    if result.blessing.blessed:
+    if result.blessed:
         console.print(f"[bold white on green] BLESSED [/] {escape(name)}")
     else:
         first = verdict.blocking[0].cause if verdict.blocking else "no reason given"
@@ -148,11 +151,11 @@ def result_as_json(result: "RunResult") -> str:
                 "remedy",
             },
         )
-        for finding in result.blessing.verdict.findings
+        for finding in result.verdict.findings
     ]
     return json.dumps(
         {
-            "blessed": result.blessing.blessed,
+            "blessed": result.blessed,
             "findings": findings,
             "model": str(result.pushed) if result.pushed else None,
             "report": str(result.report),

@@ -14,14 +14,19 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
+from components.artifact_io import FINDINGS_FILE
 from components.errors import InputError
+from components.findings import Verdict
 from components.records.blessing import BLESSING_FILE, Blessing
+from components.report.inputs import ReportInputs
+from components.report.render import render_report
 from pipeline.config import GuardConfig
 from pipeline.pipeline import create_pipeline
 
 _RUNNING = "Component %s is running."
 _FINISHED = "Component %s is finished."
 _CACHED = "A cached execution %d is used."
+_SKIPPED = "Skipping execution for %s"
 """What TFX logs, through absl: the only word it gives of its progress."""
 
 _LOCAL_BEAM_ARGS = ("--sdk_container_image=none",)
@@ -38,12 +43,13 @@ class Step:
     Attributes:
       node: Id of the step.
       finished: Whether it ended; else it has begun.
-      cached: Whether its result was served from TFX's cache.
+      how: Empty if it ran, `cached` if its result was served from TFX's cache,
+        `skipped` if a condition kept it from running.
     """
 
     node: str
     finished: bool
-    cached: bool = False
+    how: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +57,15 @@ class RunResult:
     """What a run came to.
 
     Attributes:
-      blessing: The decision and its reasons.
+      verdict: What was found, the most likely root cause first.
+      blessed: Whether the model was blessed; False where the data stopped the run
+        before training.
       pushed: Folder of the published model, None if nothing was published.
       report: The HTML report.
     """
 
-    blessing: Blessing
+    verdict: Verdict
+    blessed: bool
     pushed: Path | None
     report: Path
 
@@ -92,10 +101,17 @@ def run_pipeline(
             raise
     outputs = _latest_outputs(config)
     report = config.output / "report.html"
+    if "GuardedEvaluator" not in outputs:
+        verdict = _data_verdict(outputs)
+        inputs = ReportInputs(verdict=verdict, title=config.name)
+        report.write_text(render_report(inputs), encoding="utf-8")
+        return RunResult(verdict, blessed=False, pushed=None, report=report)
     shutil.copyfile(Path(outputs["Report"]["report"].uri, "report.html"), report)
-    blessing = Path(outputs["GuardedEvaluator"]["blessing"].uri, BLESSING_FILE)
+    written = Path(outputs["GuardedEvaluator"]["blessing"].uri, BLESSING_FILE)
+    blessing = Blessing.from_json(written.read_text(encoding="utf-8"))
     return RunResult(
-        blessing=Blessing.from_json(blessing.read_text()),
+        verdict=blessing.verdict,
+        blessed=blessing.blessed,
         pushed=_pushed(outputs["GuardedPusher"]["pushed_model"]),
         report=report,
     )
@@ -125,7 +141,7 @@ class _StepWatcher(logging.Handler):
         super().__init__(logging.INFO)
         self.current: str | None = None
         self._on_step = on_step
-        self._cached = False
+        self._how = ""
 
     def __enter__(self) -> "_StepWatcher":
         self._log = logging.getLogger("absl")
@@ -144,12 +160,12 @@ class _StepWatcher(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.msg == _RUNNING:
-            self.current, self._cached = str(record.args[0]), False  # type: ignore[index]
+            self.current, self._how = str(record.args[0]), ""  # type: ignore[index]
             self._on_step(Step(self.current, finished=False))
-        elif record.msg == _CACHED:
-            self._cached = True
+        elif record.msg in (_CACHED, _SKIPPED):
+            self._how = "cached" if record.msg == _CACHED else "skipped"
         elif record.msg == _FINISHED and self.current:
-            self._on_step(Step(self.current, finished=True, cached=self._cached))
+            self._on_step(Step(self.current, finished=True, how=self._how))
 
 
 def _latest_outputs(config: GuardConfig) -> dict[str, Outputs]:
@@ -179,6 +195,29 @@ def _latest_outputs(config: GuardConfig) -> dict[str, Outputs]:
         node = node_of[event.execution_id]
         outputs.setdefault(node, {})[key] = artifacts[event.artifact_id]
     return dict(outputs)
+
+
+def _data_verdict(outputs: Mapping[str, Outputs]) -> Verdict:
+    """Returns what the data validators found, who alone can stop a run.
+
+    Raises:
+      RuntimeError: If they found nothing that blocks: then something else has
+        kept the model from being judged.
+    """
+    verdict = Verdict.of(
+        *(
+            Verdict.from_json(
+                Path(written["findings"].uri, FINDINGS_FILE).read_text(encoding="utf-8")
+            ).findings
+            for written in outputs.values()
+            if "findings" in written
+        )
+    )
+    if verdict.passed:
+        raise RuntimeError(
+            "the run ended before the model was judged, without a reason"
+        )
+    return verdict
 
 
 def _pushed(artifact: metadata_store_pb2.Artifact) -> Path | None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guarded pipeline: which steps there are, and what each is given."""
 
+import contextlib
+
 from tfx.components import (
     CsvExampleGen,
     ExampleValidator,
@@ -11,6 +13,8 @@ from tfx.components import (
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.components.example_gen.custom_executors import parquet_executor
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.experimental.conditionals import conditional
+from tfx.dsl.placeholder import placeholder
 from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import example_gen_pb2
@@ -53,44 +57,48 @@ def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
     leakage = LeakageValidator(
         examples=examples, label_key=config.data.label, config=config.leakage_limits
     )
-    trainer = GuardedTrainer(
-        build_model=config.model.build,
-        examples=examples,
-        schema=schema,
-        class_weights=class_balance.outputs["class_weights"],
-        inputs=config.inputs,
-        config=config.training,
-    )
     latest_blessed_model = LatestBlessedModel(
         destination=str(config.destination),
         registry_state=registry.state(str(config.destination)),
     )
-    evaluator = GuardedEvaluator(
-        examples=examples,
-        model=trainer.outputs["model"],
-        label_key=config.data.label,
-        baseline_model=latest_blessed_model.outputs["model"],
-        model_run=trainer.outputs["model_run"],
-        class_balance_findings=class_balance.outputs["findings"],
-        leakage_findings=leakage.outputs["findings"],
-        training_findings=trainer.outputs["findings"],
-        config=config.evaluation,
-    )
-    pusher = GuardedPusher(
-        model=trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
-        class_weights=class_balance.outputs["class_weights"],
-        examples=examples,
-        destination=str(config.destination),
-    )
-    report = Report(
-        blessing=evaluator.outputs["blessing"],
-        evaluation=evaluator.outputs["evaluation"],
-        model_run=trainer.outputs["model_run"],
-        class_weights=class_balance.outputs["class_weights"],
-        pushed_model=pusher.outputs["pushed_model"],
-        title=config.name,
-    )
+    with contextlib.ExitStack() as gates:
+        if not config.train_on_blocked_data:
+            for validator in (class_balance, leakage):
+                gates.enter_context(conditional.Cond(_passed(validator)))
+        trainer = GuardedTrainer(
+            build_model=config.model.build,
+            examples=examples,
+            schema=schema,
+            class_weights=class_balance.outputs["class_weights"],
+            inputs=config.inputs,
+            config=config.training,
+        )
+        evaluator = GuardedEvaluator(
+            examples=examples,
+            model=trainer.outputs["model"],
+            label_key=config.data.label,
+            baseline_model=latest_blessed_model.outputs["model"],
+            model_run=trainer.outputs["model_run"],
+            class_balance_findings=class_balance.outputs["findings"],
+            leakage_findings=leakage.outputs["findings"],
+            training_findings=trainer.outputs["findings"],
+            config=config.evaluation,
+        )
+        pusher = GuardedPusher(
+            model=trainer.outputs["model"],
+            model_blessing=evaluator.outputs["blessing"],
+            class_weights=class_balance.outputs["class_weights"],
+            examples=examples,
+            destination=str(config.destination),
+        )
+        report = Report(
+            blessing=evaluator.outputs["blessing"],
+            evaluation=evaluator.outputs["evaluation"],
+            model_run=trainer.outputs["model_run"],
+            class_weights=class_balance.outputs["class_weights"],
+            pushed_model=pusher.outputs["pushed_model"],
+            title=config.name,
+        )
     return tfx_pipeline.Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(config.output / "artifacts"),
@@ -113,6 +121,12 @@ def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
         enable_cache=True,
         beam_pipeline_args=list(config.beam_args),
     )
+
+
+def _passed(validator: base_component.BaseComponent) -> placeholder.Predicate:
+    """Returns the condition that a validator has found nothing that blocks."""
+    findings = validator.outputs["findings"].future()[0]
+    return findings.custom_property("passed") == 1
 
 
 def make_example_gen(data: DataConfig) -> base_component.BaseComponent:

@@ -25,6 +25,8 @@ def test_the_pipeline_has_these_steps_and_edges(config):
         name: {upstream.id for upstream in node.upstream_nodes}
         for name, node in nodes.items()
     }
+    # All that follows the data waits for their verdict.
+    validators = {"ClassBalanceValidator", "LeakageValidator"}
     assert edges == {
         "CsvExampleGen": set(),
         "StatisticsGen": {"CsvExampleGen"},
@@ -32,28 +34,29 @@ def test_the_pipeline_has_these_steps_and_edges(config):
         "ExampleValidator": {"StatisticsGen", "SchemaGen"},
         "ClassBalanceValidator": {"StatisticsGen"},
         "LeakageValidator": {"CsvExampleGen"},
-        "GuardedTrainer": {"CsvExampleGen", "SchemaGen", "ClassBalanceValidator"},
+        "GuardedTrainer": {"CsvExampleGen", "SchemaGen", *validators},
         "LatestBlessedModel": set(),
         "GuardedEvaluator": {
             "CsvExampleGen",
             "GuardedTrainer",
             "LatestBlessedModel",
-            "ClassBalanceValidator",
-            "LeakageValidator",
+            *validators,
         },
         "GuardedPusher": {
             "CsvExampleGen",
-            "ClassBalanceValidator",
             "GuardedTrainer",
             "GuardedEvaluator",
+            *validators,
         },
-        "Report": {
-            "ClassBalanceValidator",
-            "GuardedTrainer",
-            "GuardedEvaluator",
-            "GuardedPusher",
-        },
+        "Report": {"GuardedTrainer", "GuardedEvaluator", "GuardedPusher", *validators},
     }
+
+
+def test_training_waits_for_the_validators_unless_told_otherwise(config):
+    anyway = config.model_copy(update={"train_on_blocked_data": True})
+    nodes = {node.id: node for node in create_pipeline(anyway).components}
+    upstream = {node.id for node in nodes["GuardedTrainer"].upstream_nodes}
+    assert "LeakageValidator" not in upstream
 
 
 def test_every_finding_reaches_the_evaluator(config):
