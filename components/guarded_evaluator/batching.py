@@ -25,7 +25,8 @@ class SampleAndShuffleIntoBatches(beam.PTransform):
 
     Examples are put in the order of a hash of their content, which is random with
     respect to label and time, and the same whatever the sharding. Splits with more
-    examples than wished for are sampled by the same hash.
+    examples than wished for are sampled by the same hash. Copies of an example are
+    numbered and hashed apart: they spread over the batches and are sampled one by one.
 
     Every batch of a split with at least `batch_size` examples has between
     `batch_size` and `2 * batch_size - 1`; a smaller split is one batch.
@@ -57,8 +58,9 @@ class SampleAndShuffleIntoBatches(beam.PTransform):
         )
         return (
             examples
+            | "CountCopies" >> beam.combiners.Count.PerElement()
             | "SampleIntoBuckets"
-            >> beam.FlatMap(_to_bucket, counts, self._batch_size, self._max_examples)
+            >> beam.FlatMap(_to_buckets, counts, self._batch_size, self._max_examples)
             | "GroupBuckets" >> beam.GroupByKey()
             | "CutBatches" >> beam.FlatMap(cut_batches, self._batch_size)
         )
@@ -85,24 +87,27 @@ def cut_batches(
         yield split, ordered[start:end]
 
 
-def content_hash(serialized: bytes) -> int:
-    """Returns a hash of the content, uniform over [0, 2**63)."""
-    digest = hashlib.blake2b(serialized, digest_size=8).digest()
+def content_hash(serialized: bytes, copy: int = 0) -> int:
+    """Returns a hash of the content and the number of the copy, below 2**63."""
+    salt = copy.to_bytes(hashlib.blake2b.SALT_SIZE, "big")
+    digest = hashlib.blake2b(serialized, digest_size=8, salt=salt).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
-def _to_bucket(
-    example: tuple[Split, bytes],
+def _to_buckets(
+    copies: tuple[tuple[Split, bytes], int],
     counts: Mapping[Split, int],
     batch_size: int,
     max_examples: Mapping[Split, int],
 ) -> Iterator[tuple[tuple[Split, int], tuple[int, bytes]]]:
-    split, serialized = example
+    """Yields the bucket of each copy of an example that is in the sample."""
+    (split, serialized), num_copies = copies
     count = counts[split]
     kept = min(max_examples.get(split, count), count)
-    position = content_hash(serialized)
-    if position * count >= _HASH_RANGE * kept:
-        return
     num_buckets = max(kept // (batch_size * _BUCKET_BATCHES), 1)
-    bucket = position * count * num_buckets // (_HASH_RANGE * kept)
-    yield (split, bucket), (position, serialized)
+    for copy in range(num_copies):
+        position = content_hash(serialized, copy)
+        # In integers: as a float, a position at the very end would round up.
+        if position * count < _HASH_RANGE * kept:
+            bucket = position * count * num_buckets // (_HASH_RANGE * kept)
+            yield (split, bucket), (position, serialized)

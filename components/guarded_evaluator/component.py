@@ -10,7 +10,8 @@ from tfx.utils import json_utils
 
 from components.artifacts import ClassWeights, GuardFindings
 from components.guarded_evaluator.config import EvaluationConfig
-from components.guarded_evaluator.executor import UPSTREAM_KEYS, Executor
+from components.guarded_evaluator.executor import Executor
+from components.guarded_evaluator.inputs import UPSTREAM_KEYS
 
 _STOCK = standard_component_specs.EvaluatorSpec
 
@@ -48,9 +49,9 @@ class GuardedEvaluator(Evaluator):
 
     Asks the serving model, the same weights in training mode, and the newest model
     in production about the same examples of both splits, in one Beam pass with TFMA.
-    Blocks collapse, gaps between training and inference mode, overfitting, NaN, and
-    whatever the data validators and the trainer found. A blessing is written in any
-    case, also when a check could not run, which blocks.
+    Blocks collapse, gaps between training and inference mode, answers that change with
+    the batch, overfitting, NaN, and whatever the data validators and the trainer found.
+    A blessing is written in any case, also when a check could not run, which blocks.
 
     Component `outputs` contains:
       - `evaluation`: Channel of type `standard_artifacts.ModelEvaluation`: TFMA's
@@ -96,11 +97,12 @@ class GuardedEvaluator(Evaluator):
         Args:
           examples: Channel of `standard_artifacts.Examples`.
           model: Channel of `standard_artifacts.Model`.
-          label_key: Name of the label feature; integers 0 to K-1, unless the model
-            or `class_weights` names the classes.
+          label_key: Name of the label feature; integers 0 to K-1, unless a model of
+            the GuardedTrainer or `class_weights` names the classes.
           baseline_model: Channel of `standard_artifacts.Model` to compare with.
           schema: Channel of `standard_artifacts.Schema`; used with `eval_config`.
-          model_run: Channel of `standard_artifacts.ModelRun` of the GuardedTrainer.
+          model_run: Channel of `standard_artifacts.ModelRun` of the GuardedTrainer;
+            its findings count, and name the BatchNorm layers to blame.
           class_weights: Channel of `components.ClassWeights`.
           class_balance_findings: Channel of `components.GuardFindings`.
           leakage_findings: Channel of `components.GuardFindings`.
@@ -108,9 +110,10 @@ class GuardedEvaluator(Evaluator):
           config: The limits.
           eval_config: Metrics, slices and thresholds of your own, evaluated and
             validated as TFX's Evaluator does; a missed threshold blocks.
-          example_splits: Splits that `eval_config` is evaluated on; `eval` if left
-            out.
+          example_splits: Splits that `eval_config` is evaluated on; the split that
+            decides if left out.
         """
+        config = config or EvaluationConfig()
         spec = GuardedEvaluatorSpec(
             examples=examples,
             model=model,
@@ -122,9 +125,9 @@ class GuardedEvaluator(Evaluator):
             leakage_findings=leakage_findings,
             training_findings=training_findings,
             label_key=label_key,
-            config=(config or EvaluationConfig()).to_json(),
+            config=config.to_json(),
             eval_config=eval_config,
-            example_splits=json_utils.dumps(example_splits),
+            example_splits=json_utils.dumps(example_splits or [config.eval_split]),
             fairness_indicator_thresholds=json_utils.dumps(None),
             evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
             blessing=types.Channel(type=standard_artifacts.ModelBlessing),

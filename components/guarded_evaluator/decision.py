@@ -13,6 +13,10 @@ from components.guarded_evaluator.config import EvaluationConfig
 from components.records.evaluation import EvaluationRecord, ModelResult
 from components.records.training import TrainingRecord
 
+ONE_BY_ONE = "one_by_one"
+"""The candidate again, asked about each example alone instead of in a batch; the name
+under which that comparison stands among the pairs."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
@@ -51,17 +55,17 @@ Check = Callable[[Evidence], Iterable[Finding]]
 def decide(evidence: Evidence, checks: Iterable[Check]) -> Verdict:
     """Runs every check and gathers the findings, those from upstream included.
 
-    A check that raises blocks, and the others still run.
+    A check that raises blocks; what it had found before counts, and the others run.
     """
     return Verdict.of(evidence.upstream, *(_run(check, evidence) for check in checks))
 
 
 def _run(check: Check, evidence: Evidence) -> tuple[Finding, ...]:
-    name = check.__name__.removeprefix("check_")
+    name = f"GuardedEvaluator: {check.__name__.removeprefix('check_')}"
+    findings = []
     try:
-        return tuple(
-            finding.model_copy(update={"found_by": f"GuardedEvaluator: {name}"})
-            for finding in check(evidence)
-        )
+        for finding in check(evidence):
+            findings.append(finding.model_copy(update={"found_by": name}))
     except Exception as error:
-        return (failed_check(f"GuardedEvaluator: {name}", error),)
+        findings.append(failed_check(name, error))
+    return tuple(findings)

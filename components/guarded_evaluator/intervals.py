@@ -52,12 +52,10 @@ def difference_lower_bound(
     Args:
       first: Hits and count, count above 0.
       second: Hits and count, count above 0.
-      confidence: One-sided confidence.
+      confidence: One-sided confidence, at least 0.5.
     """
-    (low, share_1), (high, share_2) = (
-        (_wilson(*first, confidence)[0], first[0] / first[1]),
-        (_wilson(*second, confidence)[1], second[0] / second[1]),
-    )
+    share_1, share_2 = first[0] / first[1], second[0] / second[1]
+    low, high = _wilson(*first, confidence)[0], _wilson(*second, confidence)[1]
     return share_1 - share_2 - math.hypot(share_1 - low, high - share_2)
 
 

@@ -3,11 +3,13 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import tensorflow_model_analysis as tfma
+from apache_beam.metrics import metric
 from tensorflow_model_analysis.proto import config_pb2
 from tfx_bsl.coders import example_coder
 
@@ -40,13 +42,14 @@ class JudgedModel:
       name: One of the names in `components.records.evaluation`.
       path: Folder of the SavedModel.
       signature: Signature that takes serialized tf.Examples.
-      prediction_key: Name of the signature's output with probabilities.
+      prediction_key: Name of the signature's output with probabilities; "" where it
+        has but one output, which TFMA unpacks by itself.
     """
 
     name: str
     path: str
     signature: str
-    prediction_key: str = "probabilities"
+    prediction_key: str = ""
 
 
 def make_eval_config(models: Sequence[JudgedModel]) -> config_pb2.EvalConfig:
@@ -58,8 +61,7 @@ def make_eval_config(models: Sequence[JudgedModel]) -> config_pb2.EvalConfig:
             model_type=tfma.constants.TF_GENERIC,
             signature_name=model.signature,
             label_key=CLASS_ID_FEATURE,
-            # TFMA unpacks a dict of one output by itself.
-            prediction_key=model.prediction_key if model.name == CANDIDATE else "",
+            prediction_key=model.prediction_key,
         )
         for model in models
     ]
@@ -94,7 +96,7 @@ def make_eval_config(models: Sequence[JudgedModel]) -> config_pb2.EvalConfig:
 
 def evaluate(
     pipeline: beam.Pipeline,
-    split_patterns: Mapping[str, str],
+    split_patterns: Mapping[str, Sequence[str]],
     models: Sequence[JudgedModel],
     label_key: str,
     labels: Sequence[LabelValue],
@@ -106,7 +108,8 @@ def evaluate(
 
     Args:
       pipeline: Beam pipeline; running it is up to the caller.
-      split_patterns: File pattern of the gzipped TFRecords of each split.
+      split_patterns: File patterns of the TFRecords of each split, such as one per
+        span.
       models: The candidate, its modes and the baseline.
       label_key: Name of the label feature.
       labels: Label values; the class id of a label is its position.
@@ -117,16 +120,17 @@ def evaluate(
     eval_config = make_eval_config(models)
     splits = [
         pipeline
-        | f"Read[{split}]" >> beam.io.ReadFromTFRecord(pattern)
-        | f"Name[{split}]"
+        | f"Read[{split}][{i}]" >> beam.io.ReadFromTFRecord(pattern)
+        | f"Name[{split}][{i}]"
         >> beam.Map(lambda serialized, split=split: (split, serialized))
-        for split, pattern in split_patterns.items()
+        for split, patterns in split_patterns.items()
+        for i, pattern in enumerate(patterns)
     ]
     (
         splits
         | "Flatten" >> beam.Flatten()
         | "Batch" >> SampleAndShuffleIntoBatches(batch_size, max_examples)
-        | "ToRecordBatch" >> beam.ParDo(_ToRecordBatch(label_key, labels))
+        | "ToRecordBatch" >> beam.ParDo(_ToRecordBatch(LabelReader(label_key, labels)))
         | "ExtractEvaluateAndWriteResults"
         >> tfma.ExtractEvaluateAndWriteResults(
             eval_config=eval_config,
@@ -143,10 +147,37 @@ def evaluate(
     )
 
 
-class _ToRecordBatch(beam.DoFn):
-    """Decodes a batch as TFX does, and adds its split and class ids as features."""
+def check_batches(result: beam.runners.runner.PipelineResult) -> None:
+    """Makes sure that no batch was asked about example by example.
+
+    TFMA does so where a batch does not fit into memory. The batch statistics of one
+    example mean nothing: training mode would look bad, and a gap would hide.
+
+    Raises:
+      InputError: If it happened.
+    """
+    wanted = metric.MetricsFilter().with_name("batch_size_failed")
+    found = result.metrics().query(wanted)[metric.MetricResults.DISTRIBUTIONS]
+    failed = sum(entry.result.count for entry in found)
+    if failed:
+        raise InputError(
+            f"{failed} batches: expected the model to answer whole batches, but TFMA "
+            "had to ask about each of their examples alone, which makes batch "
+            "statistics meaningless; give the workers more memory, or train with "
+            "smaller batches"
+        )
+
+
+class LabelReader:
+    """Turns the labels of decoded examples into class ids."""
 
     def __init__(self, label_key: str, labels: Sequence[LabelValue]):
+        """Constructs the reader.
+
+        Args:
+          label_key: Name of the label feature.
+          labels: Label values; the class id of a label is its position.
+        """
         self._label_key = label_key
         # Texts are bytes in tf.Examples.
         self._class_ids = {
@@ -154,22 +185,16 @@ class _ToRecordBatch(beam.DoFn):
             for class_id, label in enumerate(labels)
         }
 
-    def setup(self) -> None:
-        self._decoder = example_coder.ExamplesToRecordBatchDecoder()
+    def read(self, decoded: pa.RecordBatch, split: str) -> list[int]:
+        """Returns the class id of each row.
 
-    def process(self, batch: tuple[str, list[bytes]]) -> Iterator[pa.RecordBatch]:
-        split, serialized = batch
-        decoded = self._decoder.DecodeBatch(serialized)
-        class_ids = self._read_class_ids(decoded, split)
-        columns = {
-            **dict(zip(decoded.schema.names, decoded.columns, strict=True)),
-            tfma.constants.ARROW_INPUT_COLUMN: _each(serialized, pa.large_binary()),
-            SPLIT_FEATURE: _each([split.encode()] * len(serialized), pa.large_binary()),
-            CLASS_ID_FEATURE: _each(class_ids, pa.int64()),
-        }
-        yield pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+        Args:
+          decoded: What TFX's decoder makes of serialized tf.Examples.
+          split: Name of their split, for messages.
 
-    def _read_class_ids(self, decoded: pa.RecordBatch, split: str) -> list[int]:
+        Raises:
+          InputError: If an example has no label, several, or one of no class.
+        """
         position = decoded.schema.get_field_index(self._label_key)
         if position < 0:
             raise InputError(
@@ -177,17 +202,43 @@ class _ToRecordBatch(beam.DoFn):
                 f"examples hold {', '.join(decoded.schema.names[:8])}; correct "
                 "`label_key`, or evaluate on labelled examples"
             )
-        class_ids = []
-        for values in decoded.column(position).to_pylist():
-            value = values[0] if values and len(values) == 1 else None
-            if value not in self._class_ids:
-                raise InputError(
-                    f"split {split!r}: expected one of the model's "
-                    f"{len(self._class_ids)} classes as {self._label_key!r}, but an "
-                    f"example carries {values}; train on all classes, or drop it"
-                )
-            class_ids.append(self._class_ids[value])
-        return class_ids
+        return [
+            self._class_id(values, split)
+            for values in decoded.column(position).to_pylist()
+        ]
+
+    def _class_id(self, values: list[Any] | None, split: str) -> int:
+        value = values[0] if values and len(values) == 1 else None
+        if value not in self._class_ids:
+            raise InputError(
+                f"split {split!r}: expected one of the model's "
+                f"{len(self._class_ids)} classes as {self._label_key!r}, but an "
+                f"example carries {str(values)[:100]}; train on all classes, or drop "
+                "the example"
+            )
+        return self._class_ids[value]
+
+
+class _ToRecordBatch(beam.DoFn):
+    """Decodes a batch as TFX does, and adds its split and class ids as features."""
+
+    def __init__(self, labels: LabelReader):
+        self._labels = labels
+
+    def setup(self) -> None:
+        self._decoder = example_coder.ExamplesToRecordBatchDecoder()
+
+    def process(self, batch: tuple[str, list[bytes]]) -> Iterator[pa.RecordBatch]:
+        split, serialized = batch
+        decoded = self._decoder.DecodeBatch(serialized)
+        class_ids = self._labels.read(decoded, split)
+        columns = {
+            **dict(zip(decoded.schema.names, decoded.columns, strict=True)),
+            tfma.constants.ARROW_INPUT_COLUMN: _each(serialized, pa.large_binary()),
+            SPLIT_FEATURE: _each([split.encode()] * len(serialized), pa.large_binary()),
+            CLASS_ID_FEATURE: _each(class_ids, pa.int64()),
+        }
+        yield pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
 
 def _each(values: Sequence[object], dtype: pa.DataType) -> pa.Array:

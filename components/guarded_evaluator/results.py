@@ -8,6 +8,7 @@ import tensorflow_model_analysis as tfma
 
 from components.guarded_evaluator.measure import SPLIT_FEATURE
 from components.records.evaluation import (
+    CANDIDATE,
     EvaluationRecord,
     ModelResult,
     PairedResult,
@@ -28,7 +29,9 @@ def read_results(output_path: str, class_names: Sequence[str]) -> EvaluationReco
         if split is None:
             continue
         for item in metrics_for_slice.metric_keys_and_values:
-            of_model = values.setdefault((item.key.model_name, split), {})
+            # TFMA drops the name of a model that is the only one.
+            name = item.key.model_name or CANDIDATE
+            of_model = values.setdefault((name, split), {})
             of_model[item.key.name] = _number(item.value)
     return EvaluationRecord(
         class_names=tuple(class_names),
@@ -36,7 +39,7 @@ def read_results(output_path: str, class_names: Sequence[str]) -> EvaluationReco
             _result(model, split, v) for (model, split), v in sorted(values.items())
         ),
         pairs=tuple(
-            _pair(model, split, v["paired_outcomes"])
+            make_pair(model, split, v["paired_outcomes"])
             for (model, split), v in sorted(values.items())
             if "paired_outcomes" in v
         ),
@@ -58,7 +61,8 @@ def _result(model: str, split: str, values: _Values) -> ModelResult:
     )
 
 
-def _pair(other: str, split: str, outcome: np.ndarray) -> PairedResult:
+def make_pair(other: str, split: str, outcome: np.ndarray) -> PairedResult:
+    """Makes the record of what the metric PairedOutcomes counts, shape (5,)."""
     both, only_candidate, only_other, neither, distance = outcome.reshape(-1).tolist()
     count = both + only_candidate + only_other + neither
     return PairedResult(

@@ -15,13 +15,17 @@ from components.guarded_evaluator.checks.generalization import (
     check_overfit,
     check_thresholds,
 )
-from components.guarded_evaluator.checks.modes import check_mode_gap
+from components.guarded_evaluator.checks.modes import (
+    check_batch_dependence,
+    check_mode_gap,
+)
 from components.guarded_evaluator.decision import Check
 
 CHECKS: tuple[Check, ...] = (
     check_enough_examples,
     check_finite,
     check_mode_gap,
+    check_batch_dependence,
     check_overfit,
     check_collapse,
     check_constant_output,

@@ -7,13 +7,14 @@ import numpy as np
 
 from components.causes import Severity
 from components.findings import Finding, Subject, find
-from components.guarded_evaluator.checks.counts import class_counts, listing
+from components.guarded_evaluator.checks.counts import (
+    FEW_PER_CLASS,
+    class_counts,
+    is_all_broken,
+    listing,
+)
 from components.guarded_evaluator.decision import Evidence
 from components.records.evaluation import CANDIDATE
-
-_FEW_PER_CLASS = 5
-"""Fewest examples of a class by which its recall can be told from 0: with 5 misses
-of 5 the recall is below 0.6 at 99 % confidence."""
 
 
 def check_enough_examples(evidence: Evidence) -> Iterator[Finding]:
@@ -30,6 +31,8 @@ def check_enough_examples(evidence: Evidence) -> Iterator[Finding]:
             limit=least,
             unit="examples",
         )
+    if result.num_examples and is_all_broken(result):
+        return
     true, _ = class_counts(result)
     if np.count_nonzero(true) < 2:
         yield find(
@@ -42,18 +45,46 @@ def check_enough_examples(evidence: Evidence) -> Iterator[Finding]:
             unit="classes",
         )
     names = evidence.evaluation.class_names
-    few = [names[k] for k in range(len(true)) if 0 < true[k] < _FEW_PER_CLASS]
+    few = [names[k] for k in range(len(true)) if 0 < true[k] < FEW_PER_CLASS]
     if few:
         yield find(
             "insufficient_evidence",
-            f"{len(few)} of {len(true)} classes have fewer than {_FEW_PER_CLASS} "
+            f"{len(few)} of {len(true)} classes have fewer than {FEW_PER_CLASS} "
             f"examples in the {result.split} split, so nothing is known of how they "
             f"are recognised: {listing(few)}.",
             severity=Severity.WARN,
             subject=Subject(split=result.split),
             measured=int(true[true > 0].min()),
-            limit=_FEW_PER_CLASS,
+            limit=FEW_PER_CLASS,
             unit="examples",
+        )
+    yield from _absent_classes(evidence)
+
+
+def _absent_classes(evidence: Evidence) -> Iterator[Finding]:
+    """Yields the classes that the model has learnt but is not judged on."""
+    judged = evidence.result(CANDIDATE, evidence.config.eval_split)
+    train = evidence.result(CANDIDATE, evidence.config.train_split)
+    names = evidence.evaluation.class_names
+    absent = [
+        names[k]
+        for k in np.flatnonzero(
+            (class_counts(train)[0] > 0) & (class_counts(judged)[0] == 0)
+        )
+    ]
+    if absent:
+        yield find(
+            "insufficient_evidence",
+            f"{len(absent)} of {len(names)} classes occur in the {train.split} split "
+            f"but not in the {judged.split} split, so nothing is known of how they are "
+            f"recognised: {listing(absent)}.",
+            remedy="Split so that each class is in every split, or add examples of "
+            "these classes to the evaluation split.",
+            subject=Subject(split=judged.split),
+            measured=0,
+            limit=1,
+            unit="examples",
+            evidence={"classes": absent[:100]},
         )
 
 

@@ -22,8 +22,8 @@ class PairedOutcomes(metric_types.Metric):
     The value is an array of shape (5,): how many examples both models got right,
     only the reference, only the other, neither; and the sum over examples of the
     total variation distance between their probabilities, half the sum of absolute
-    differences. Examples with predictions that are not finite count as wrong, at
-    distance 1.
+    differences, at most 1. Examples with predictions that are not finite count as
+    wrong, at distance 1.
 
     The four counts are those of McNemar's test (McNemar 1947).
     """
@@ -88,8 +88,9 @@ def paired_outcome(label: int, reference: np.ndarray, other: np.ndarray) -> np.n
     right = (_is_right(label, reference), _is_right(label, other))
     outcome = np.zeros(NUM_FIELDS)
     outcome[_FIELDS.index(right)] = 1
-    distance = np.abs(reference - other).sum() / 2
-    outcome[4] = distance if np.isfinite(distance) else 1.0
+    is_finite = np.isfinite(reference).all() and np.isfinite(other).all()
+    # Of outputs that are no probabilities the distance may be above 1.
+    outcome[4] = min(np.abs(reference - other).sum() / 2, 1.0) if is_finite else 1.0
     return outcome
 
 
