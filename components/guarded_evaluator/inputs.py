@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what the evaluator is given, and refuses what contradicts itself."""
 
+import json
 import os
 
 from tfx.dsl.io import fileio
@@ -110,8 +111,12 @@ def incomparable(
     if old is None:
         return ()
     card = models.model_card(old.uri)
+    # What LatestBlessedModel read in the passport; none for other sources.
+    passport = json.loads(old.get_string_custom_property("class_names") or "[]")
+    known = list(card.labels if card else passport)
     num_outputs = models.num_outputs(models.baseline(old.uri))
-    if num_outputs == len(labels) and (card is None or card.labels == labels):
+    same = not known or list(map(str, known)) == list(map(str, labels))
+    if num_outputs == len(labels) and same:
         return ()
     return (
         find(

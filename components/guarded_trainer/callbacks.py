@@ -2,11 +2,13 @@
 """Keras callbacks that watch a training; they hook only, and change no step."""
 
 import logging
+import math
 import time
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from components.records.training import Epoch
 
@@ -60,6 +62,58 @@ class StopOnNotFinite(keras.callbacks.Callback):
         self.model.stop_training = True
 
 
+class KeepBest(keras.callbacks.EarlyStopping):
+    """Stops early and goes back to the best weights, which are never broken ones.
+
+    Keras' own callback keeps the weights of the lowest loss, and those of the first
+    epoch whatever its loss. A network that NaN has destroyed can have the lowest
+    held-out loss, since NaN may become 0 on the way through a fused ReLU.
+
+    Attributes:
+      kept_epoch: Index (from 0) of the epoch whose weights the model was left with;
+        None if no epoch had a finite loss and finite weights.
+      gave_up: Whether training was stopped because the loss no longer improved.
+    """
+
+    def __init__(self, guard: StopOnNotFinite, monitor: str, patience: int):
+        """Constructs the callback.
+
+        Args:
+          guard: Knows whether training broke; must stand earlier in the list of
+            callbacks.
+          monitor: Name of the loss to judge by.
+          patience: Epochs without improvement before training stops.
+        """
+        super().__init__(
+            monitor=monitor, patience=patience, mode="min", restore_best_weights=True
+        )
+        self._guard = guard
+
+    @property
+    def kept_epoch(self) -> int | None:
+        """Index of the epoch whose weights were kept."""
+        return None if self.best_weights is None else int(self.best_epoch)
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether patience ran out."""
+        return bool(self.stopped_epoch)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Starts afresh; Keras would hold the next `fit()` against this one's best."""
+        super().on_train_begin(logs)
+        self.best = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keeps the weights if they are the best and whole."""
+        loss = (logs or {}).get(self.monitor)
+        # Keras would keep the first weights it sees, however bad.
+        is_first = self.best_weights is None
+        if self._guard.reason or (is_first and not math.isfinite(loss or 0.0)):
+            return
+        super().on_epoch_end(epoch, logs)
+
+
 class RecordEpochs(keras.callbacks.Callback):
     """Keeps the metrics of each epoch, and reports progress to the log.
 
@@ -104,8 +158,9 @@ class RecordEpochs(keras.callbacks.Callback):
 def first_not_finite(model: keras.Model) -> str | None:
     """Returns the path of the first weight with NaN or infinity, or None."""
     for variable in model.variables:
-        value = np.asarray(variable)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
+        if keras.backend.is_float_dtype(variable.dtype) and not bool(
+            tf.reduce_all(tf.math.is_finite(variable.value))
+        ):
             return str(variable.path)
     return None
 
@@ -122,15 +177,12 @@ def describe(epoch: Epoch) -> str:
 
 
 def _accuracy(logs: dict[str, Any], prefix: str) -> float | None:
-    # A model that the user compiled may call it by another name.
-    for name in ("accuracy", "acc"):
-        if prefix + name in logs:
-            return _number(logs[prefix + name])
-    for name, value in logs.items():
-        held_out = name.startswith("val_")
-        if name.endswith("accuracy") and held_out == bool(prefix):
-            return _number(value)
-    return None
+    # A model that the user compiled may call it by another name; top-k accuracy
+    # ends alike, and is something else.
+    for name in ("", "binary_", "categorical_", "sparse_categorical_"):
+        if f"{prefix}{name}accuracy" in logs:
+            return _number(logs[f"{prefix}{name}accuracy"])
+    return _number(logs.get(f"{prefix}acc"))
 
 
 def _number(value: Any) -> float | None:

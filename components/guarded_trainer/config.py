@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the trainer is told: the inputs of the model, and how to train it."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import pydantic
 
@@ -11,7 +11,7 @@ from components.settings import Settings
 class ImageInput(Settings):
     """A feature that holds encoded images (PNG, JPEG, BMP or GIF)."""
 
-    feature: str
+    feature: str = pydantic.Field(min_length=1)
     """Name of the feature; one encoded image per example."""
     height: int = pydantic.Field(gt=0)
     """Height the model gets, in pixels; other images are resized (bilinear)."""
@@ -24,14 +24,15 @@ class ImageInput(Settings):
 class InputConfig(Settings):
     """Which features of an example the model is given."""
 
-    label_key: str
+    label_key: str = pydantic.Field(min_length=1)
     """Name of the label feature: integers or texts."""
     image: ImageInput | None = None
     """The image feature. The model is then given the pixels alone, float32 in
     [0, 255], shape (height, width, channels)."""
     features: tuple[str, ...] | None = None
     """Numeric features, in the order the model is given them, as one float32
-    vector; by default all of the schema's numeric features, by name."""
+    vector; by default all of the schema's features but the label and those to
+    ignore, by name."""
     ignore: tuple[str, ...] = ()
     """Features that are neither inputs nor content, such as ids and paths."""
 
@@ -43,7 +44,7 @@ class TrainingConfig(Settings):
     """Most epochs to train; early stopping usually ends training before."""
     batch_size: int = pydantic.Field(default=32, ge=1)
     """Examples per step; 32 is Keras' own default."""
-    learning_rate: float = pydantic.Field(default=1e-3, gt=0)
+    learning_rate: float = pydantic.Field(default=1e-3, gt=0, allow_inf_nan=False)
     """Adam's learning rate (Kingma and Ba 2015 and Keras: 0.001); used only where
     `build_model` returns a model that is not compiled."""
     patience: int | None = pydantic.Field(default=8, ge=1)
@@ -66,7 +67,7 @@ class TrainingConfig(Settings):
     recalibration_examples: int = pydantic.Field(default=10_000, ge=1)
     """Most training examples the statistics are estimated from; the paper finds
     1,000 to 10,000 enough."""
-    seed: int = 0
-    """Seed of initial weights, shuffling and dropout."""
-    hyperparameters: dict[str, Any] = {}
+    seed: int = pydantic.Field(default=0, ge=0, lt=2**32)
+    """Seed of initial weights, shuffling and dropout; NumPy takes no other."""
+    hyperparameters: dict[str, pydantic.JsonValue] = {}
     """Handed to `build_model` as `context.hyperparameters`; JSON values only."""

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves the artifacts of the GuardedTrainer; decides nothing itself."""
 
+import contextlib
+import dataclasses
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -13,8 +16,9 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, path_utils
 
 from components import artifact_io
-from components.findings import Finding, Verdict
-from components.guarded_trainer import batch_norm, export, fit, user_code
+from components.errors import InputError
+from components.findings import Finding, Verdict, failed_check
+from components.guarded_trainer import export, fit, modes, user_code
 from components.guarded_trainer.config import InputConfig, TrainingConfig
 from components.guarded_trainer.context import ModelContext
 from components.guarded_trainer.data import (
@@ -48,33 +52,40 @@ class Executor(base_executor.BaseExecutor):
           input_dict: `examples`, `schema`, and optionally `class_weights`.
           output_dict: `model`, `model_run`, `findings`.
           exec_properties: `build_model` (reference to the user's function),
+            `source_sha256` (digest of its code when the pipeline was made),
             `inputs` (JSON of InputConfig), `config` (JSON of TrainingConfig).
 
         Raises:
           InputError: If the user's function or data cannot be trained with.
         """
         config = TrainingConfig.from_json(exec_properties["config"])
+        inputs = InputConfig.from_json(exec_properties["inputs"])
+        reference = exec_properties["build_model"]
         model_uri = artifact_io.single(output_dict, "model").uri
         run_uri = artifact_io.single(output_dict, "model_run").uri
 
-        build_model = user_code.load_function(exec_properties["build_model"])
-        split = _open_split(
-            input_dict, InputConfig.from_json(exec_properties["inputs"]), config
-        )
-        keras.utils.set_random_seed(config.seed)
-        model = user_code.call_build_model(build_model, _context(split, config))
-        head = _prepare(model, split, config)
-        fitted = fit.fit(
-            model,
-            head,
-            split,
-            config,
-            extra_callbacks=[
-                keras.callbacks.TensorBoard(os.path.join(run_uri, "logs"))
-            ],
-        )
-        difference, mismatches = _export(model, head, split, config, model_uri)
-        findings = (*fitted.findings, *mismatches)
+        user_code.check_unchanged(reference, exec_properties["source_sha256"])
+        build_model = user_code.load_function(reference)
+        split = _open_split(input_dict, inputs, config)
+        with _precision_kept():
+            keras.utils.set_random_seed(config.seed)
+            model = user_code.call_build_model(build_model, _context(split, config))
+            source, _ = user_code.location(build_model)
+            with user_code.blaming(source, "calling the model on its inputs"):
+                trainee = _prepare(model, split, config)
+            fitted = fit.fit(
+                model,
+                trainee.head,
+                split,
+                config,
+                batch_norm_layers=trainee.batch_norm_layers,
+                extra_callbacks=[
+                    keras.callbacks.TensorBoard(os.path.join(run_uri, "logs"))
+                ],
+                blaming=user_code.blaming(source, "training the model"),
+            )
+            difference, mismatches = _export(trainee, split, config, model_uri)
+        findings = (*trainee.findings, *fitted.findings, *mismatches)
         record = _record(model, split, config, fitted, difference, findings)
         artifact_io.write_text(
             run_uri, TRAINING_RECORD_FILE, record.model_dump_json(indent=2)
@@ -82,6 +93,26 @@ class Executor(base_executor.BaseExecutor):
         artifact_io.write_findings(
             artifact_io.single(output_dict, "findings"), Verdict.of(findings)
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trainee:
+    """A model that is built and compiled, and what has been read off it."""
+
+    model: keras.Model
+    head: Head
+    batch_norm_layers: tuple[modes.BatchNorm, ...]
+    findings: tuple[Finding, ...]
+
+
+@contextlib.contextmanager
+def _precision_kept() -> Iterator[None]:
+    """Undoes a dtype policy that `build_model` sets; it would hold for the process."""
+    policy = keras.config.dtype_policy()
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def _open_split(
@@ -92,6 +123,12 @@ def _open_split(
             artifact_io.single(input_dict, standard_component_specs.SCHEMA_KEY).uri
         )
     )
+    for examples in input_dict["examples"]:
+        if TRAIN_SPLIT not in examples.splits:
+            raise InputError(
+                f"{examples.uri}: expected a split {TRAIN_SPLIT!r}, but the examples "
+                f"have {', '.join(examples.splits) or 'no split'}; name one of them so"
+            )
     files = [
         file
         for uri in artifact_utils.get_split_uris(input_dict["examples"], TRAIN_SPLIT)
@@ -141,23 +178,21 @@ def _context(split: TrainingSplit, config: TrainingConfig) -> ModelContext:
     )
 
 
-def _prepare(model: keras.Model, split: TrainingSplit, config: TrainingConfig) -> Head:
+def _prepare(
+    model: keras.Model, split: TrainingSplit, config: TrainingConfig
+) -> _Trainee:
     """Builds and compiles what the user left unbuilt or uncompiled."""
-    if not model.built:
-        model.build((None, *split.inputs.shape))
-    head = read_head(model, len(split.classes.labels))
+    inputs, _ = next(iter(split.fitted().batch(config.batch_size)))
+    head, findings = read_head(model, len(split.classes.labels), inputs)
     if not model.compiled:
         compile_for(model, head, config.learning_rate)
-    return head
+    return _Trainee(model, head, modes.adaptive_layers(model, inputs), findings)
 
 
 def _export(
-    model: keras.Model,
-    head: Head,
-    split: TrainingSplit,
-    config: TrainingConfig,
-    model_uri: str,
-) -> tuple[float, tuple[Finding, ...]]:
+    trainee: _Trainee, split: TrainingSplit, config: TrainingConfig, model_uri: str
+) -> tuple[float | None, tuple[Finding, ...]]:
+    model, head = trainee.model, trainee.head
     serving = path_utils.serving_model_dir(model_uri)
     # TFX's own place for the model that TFMA judges.
     judging = path_utils.eval_model_dir(model_uri)
@@ -166,21 +201,24 @@ def _export(
         label_key=split.classes.label_key,
         labels=split.classes.labels,
         batch_size=config.batch_size,
-        batch_norm_layers=tuple(
-            layer.path for layer in batch_norm.trainable_layers(model)
-        ),
+        batch_norm_layers=tuple(layer.path for layer in trainee.batch_norm_layers),
     )
-    export.export_judging(model, head, split.inputs, card, judging)
-    return export.check_parity(
-        model,
-        head,
-        split.inputs,
-        _some_examples(split),
-        {
-            "serving": (serving, "serving_default"),
-            "judging": (judging, export.INFERENCE_SIGNATURE),
-        },
+    export.export_judging(
+        model, head, split.inputs, trainee.batch_norm_layers, card, judging
     )
+    try:
+        return export.check_parity(
+            model,
+            head,
+            split.inputs,
+            _some_examples(split),
+            {
+                "serving": (serving, export.SERVING_SIGNATURE),
+                "judging": (judging, export.INFERENCE_SIGNATURE),
+            },
+        )
+    except Exception as error:
+        return None, (failed_check("Export parity", error),)
 
 
 def _some_examples(split: TrainingSplit) -> np.ndarray:
@@ -193,7 +231,7 @@ def _record(
     split: TrainingSplit,
     config: TrainingConfig,
     fitted: fit.Fitted,
-    difference: float,
+    difference: float | None,
     findings: tuple[Finding, ...],
 ) -> TrainingRecord:
     return TrainingRecord(

@@ -6,8 +6,7 @@ no other graph. The copy for judging has three signatures, so that the evaluator
 ask the same weights in three modes on the same examples.
 """
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -15,19 +14,25 @@ import tensorflow as tf
 
 from components.errors import InputError
 from components.findings import Finding, Subject, find
-from components.guarded_trainer import batch_norm
+from components.guarded_trainer import modes
 from components.guarded_trainer.head import Head
 from components.guarded_trainer.inputs import ModelInputs
+from components.guarded_trainer.modes import BatchNorm
 from components.labels import ClassTable
 from components.records.evaluation import BATCH_STATISTICS_MODE, TRAINING_MODE
 from components.records.model_card import MODEL_CARD_FILE, ModelCard
 
+SERVING_SIGNATURE = "serving_default"
+"""The serving model's only signature, by the name that TensorFlow Serving asks for."""
 INFERENCE_SIGNATURE = "inference"
 """The judged copy in inference mode: what the serving model must agree with."""
 PARITY_TOLERANCE = 1e-3
 """Largest difference of a probability that rounding may explain. Graph rewrites
 and fused kernels reorder float32 sums, which moves probabilities by 1e-6 to 1e-5;
 lost weights or a preprocessing applied twice move them by tenths."""
+HALF_PRECISION_TOLERANCE = 3e-2
+"""The same where a layer computes in half precision: bfloat16, the coarser kind,
+keeps 8 binary digits, so that one rounding moves a probability by 0.004."""
 
 _EXAMPLES = tf.TensorSpec((None,), tf.string, name="serialized_examples")
 _ASSETS = "assets.extra"
@@ -51,40 +56,49 @@ def export_serving(
     )
 
     def serve(serialized_examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = model(inputs.parse(serialized_examples), training=False)
+        outputs = modes.forward(
+            model, inputs.parse(serialized_examples), training=False
+        )
         probabilities = head.probabilities(outputs)
         return {
             "probabilities": probabilities,
             "label": tf.gather(names, tf.argmax(probabilities, axis=1)),
         }
 
-    _write(model, {"serving_default": serve}, folder)
+    _write(model, {SERVING_SIGNATURE: serve}, folder)
 
 
 def export_judging(
     model: keras.Model,
     head: Head,
     inputs: ModelInputs,
+    layers: Sequence[BatchNorm],
     card: ModelCard,
     folder: str,
 ) -> None:
     """Writes the copy for judging, with one pure signature per mode.
 
     `inference`, `training` (batch statistics, dropout on) and `batch_statistics`
-    (inference, but for trainable BatchNorm layers) each take `serialized_examples`
-    and return `probabilities`. Calling them changes no variable, however often.
+    (inference, but for the BatchNorm layers named) each take `serialized_examples`
+    and return `probabilities`. Calling them changes no variable, however often. The
+    first is also the default one.
+
+    Args:
+      model: The trained model.
+      head: What its outputs mean.
+      inputs: How examples are parsed.
+      layers: What `modes.adaptive_layers` returned for the model.
+      card: Written beside the model.
+      folder: Where to write.
     """
 
-    def in_mode(training: bool, batch_statistics: bool) -> Callable[..., object]:
+    def in_mode(
+        training: bool, switched: Sequence[BatchNorm] = ()
+    ) -> Callable[..., object]:
         def judge(serialized_examples: tf.Tensor) -> dict[str, tf.Tensor]:
-            switched = (
-                batch_norm.batch_statistics(model)
-                if batch_statistics
-                else contextlib.nullcontext()
-            )
             # Inside the traced function: Keras may trace it later than it is made.
-            with switched:
-                outputs, _ = batch_norm.forward(
+            with modes.batch_statistics(switched):
+                outputs = modes.forward(
                     model, inputs.parse(serialized_examples), training=training
                 )
             return {"probabilities": head.probabilities(outputs)}
@@ -92,9 +106,9 @@ def export_judging(
         return judge
 
     signatures = {
-        INFERENCE_SIGNATURE: in_mode(training=False, batch_statistics=False),
-        TRAINING_MODE: in_mode(training=True, batch_statistics=False),
-        BATCH_STATISTICS_MODE: in_mode(training=False, batch_statistics=True),
+        INFERENCE_SIGNATURE: in_mode(training=False),
+        TRAINING_MODE: in_mode(training=True),
+        BATCH_STATISTICS_MODE: in_mode(training=False, switched=layers),
     }
     _write(model, signatures, folder)
     extra = tf.io.gfile.join(folder, _ASSETS)
@@ -120,8 +134,8 @@ def check_parity(
       exported: Folder and signature of each exported model, by its name.
 
     Returns:
-      The largest difference of a probability, and a finding for each exported
-      model that differs by more than `PARITY_TOLERANCE` or not a finite amount.
+      The largest difference of a probability, NaN where only one side is NaN, and
+      a finding for each exported model that differs by more than rounding does.
 
     Raises:
       InputError: If there are no examples to compare on.
@@ -134,27 +148,34 @@ def check_parity(
     examples = tf.constant(serialized)
     outputs = model.predict(inputs.parse(examples), verbose=0)
     expected = head.probabilities(tf.constant(outputs)).numpy()
-    worst, findings = 0.0, []
+    limit, worst, findings = tolerance(model), 0.0, []
     for name, (folder, signature) in exported.items():
         loaded = tf.saved_model.load(folder)
         got = loaded.signatures[signature](examples)["probabilities"].numpy()
         # A NaN on both sides is a matter of the model, not of the export.
         same = (got == expected) | (np.isnan(got) & np.isnan(expected))
         difference = float(np.where(same, 0.0, np.abs(got - expected)).max())
-        worst = float(np.fmax(worst, difference))
-        if not difference <= PARITY_TOLERANCE:
-            findings.append(_mismatch(name, difference, len(serialized)))
+        worst = float(np.maximum(worst, difference))
+        if not difference <= limit:
+            findings.append(_mismatch(name, difference, limit, len(serialized)))
     return worst, tuple(findings)
 
 
-def _mismatch(name: str, difference: float, num_examples: int) -> Finding:
+def tolerance(model: keras.Model) -> float:
+    """Returns the largest difference of a probability that rounding may explain."""
+    half = {"float16", "bfloat16"}
+    precisions = {layer.compute_dtype for layer in model._flatten_layers()}
+    return HALF_PRECISION_TOLERANCE if precisions & half else PARITY_TOLERANCE
+
+
+def _mismatch(name: str, difference: float, limit: float, num_examples: int) -> Finding:
     return find(
         "export_mismatch",
         f"The exported {name} model and the trained one differ by up to "
         f"{difference:.3g} in a probability on {num_examples} examples.",
         subject=Subject(model=name),
         measured=difference,
-        limit=PARITY_TOLERANCE,
+        limit=limit,
         unit="probability",
         found_by="GuardedTrainer",
     )

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains a model under safeguards, repairs its BatchNorm, and records what it saw."""
 
+import contextlib
 import dataclasses
-import logging
+import math
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -12,9 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from components.causes import Severity
-from components.findings import Finding, Subject, find
-from components.guarded_trainer import batch_norm
+from components.findings import Finding, Subject, failed_check, find
+from components.guarded_trainer import batch_norm, modes
 from components.guarded_trainer.callbacks import (
+    KeepBest,
     RecordEpochs,
     StopOnNotFinite,
     first_not_finite,
@@ -22,10 +25,12 @@ from components.guarded_trainer.callbacks import (
 from components.guarded_trainer.config import TrainingConfig
 from components.guarded_trainer.data import TrainingSplit
 from components.guarded_trainer.head import Head
+from components.guarded_trainer.modes import BatchNorm
 from components.records.training import BatchNormDrift, Epoch, Recalibration
 
-_LOG = logging.getLogger("components.guarded_trainer")
 _PREDICT_BATCH = 256
+_MAX_FITTED_ROWS = 1000
+"""Most rows to re-check BatchNorm on where none is held out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +61,9 @@ def fit(
     split: TrainingSplit,
     config: TrainingConfig,
     *,
+    batch_norm_layers: Sequence[BatchNorm] = (),
     extra_callbacks: Sequence[keras.callbacks.Callback] = (),
+    blaming: AbstractContextManager[None] | None = None,
 ) -> Fitted:
     """Trains a compiled model with the safeguards of the configuration.
 
@@ -69,55 +76,50 @@ def fit(
       head: What the model's outputs mean.
       split: The checked training split.
       config: The safeguards.
+      batch_norm_layers: What `modes.adaptive_layers` returned for the model.
       extra_callbacks: Such as TensorBoard.
+      blaming: Entered while the user's code may run, to say where it failed.
 
     Returns:
       The history and findings.
     """
     started = time.monotonic()
-    batches = split.train_batches(config.batch_size, config.seed)
-    held_out = None
-    if split.num_held_out:
-        held_out = _encoded(split.held_out().cache().batch(_PREDICT_BATCH), head)
+    weights = _class_weights(split, config)
+    held_out = _held_out_batches(split, head, weights) if split.num_held_out else None
     guard, record = StopOnNotFinite(), RecordEpochs()
-    keep_best = keras.callbacks.EarlyStopping(
+    keep_best = KeepBest(
+        guard,
         monitor="val_loss" if held_out is not None else "loss",
-        mode="min",
         # Keras forgets the best weights without patience; no epoch has this much.
         patience=config.patience or config.epochs + 1,
-        restore_best_weights=True,
     )
-    weights = {
-        k: w
-        for k, w in enumerate(split.classes.weights)
-        if split.classes.train_counts[k]
-    }
-    weighted = config.use_class_weights and len(set(weights.values())) > 1
-    model.fit(
-        _encoded(batches, head),
-        epochs=config.epochs,
-        validation_data=held_out,
-        # The guard comes first, so that no other callback keeps broken weights.
-        callbacks=[guard, keep_best, record, *extra_callbacks],
-        class_weight=_full(weights, head) if weighted else None,
-        verbose=0,
-    )
-    best_epoch = _best_epoch(record.epochs)
+    with blaming or contextlib.nullcontext():
+        model.fit(
+            _encoded(split.train_batches(config.batch_size, config.seed), head),
+            epochs=config.epochs,
+            validation_data=held_out,
+            # The guard comes first: what keeps weights asks it.
+            callbacks=[guard, keep_best, record, *extra_callbacks],
+            class_weight=weights,
+            verbose=0,
+        )
     findings = []
     if guard.reason:
-        findings.append(_not_a_number(guard, model, best_epoch))
+        findings.append(_not_a_number(guard, model, keep_best.kept_epoch))
     steps_per_epoch = -(-split.num_fitted // config.batch_size)
-    num_steps = steps_per_epoch * ((best_epoch or 0) + 1)
-    drift, recalibration = _recalibrate(model, head, split, config, num_steps)
-    if recalibration and _has_helped(recalibration):
-        findings.append(_repaired(drift, recalibration))
+    num_epochs = len(record.epochs)
+    if keep_best.kept_epoch is not None:
+        num_epochs = keep_best.kept_epoch + 1
+    repair = _repair(
+        model, head, batch_norm_layers, split, config, steps_per_epoch * num_epochs
+    )
     return Fitted(
         epochs=tuple(record.epochs),
-        best_epoch=best_epoch,
+        best_epoch=keep_best.kept_epoch,
         stopped_because=_why_stopped(guard, keep_best, config),
-        batch_norm=drift,
-        recalibration=recalibration,
-        findings=tuple(findings),
+        batch_norm=repair.drift,
+        recalibration=repair.recalibration,
+        findings=(*findings, *repair.findings),
         steps_per_epoch=steps_per_epoch,
         seconds=time.monotonic() - started,
     )
@@ -127,19 +129,22 @@ def score(model: keras.Model, head: Head, rows: tf.data.Dataset) -> Score:
     """Scores a model in inference mode on (input, class id) rows.
 
     Returns:
-      NaN for both where there are no rows.
+      NaN for both where there are no rows. The loss is NaN where a prediction is;
+      such a prediction is wrong.
     """
     losses: list[np.ndarray] = []
     right: list[np.ndarray] = []
     predict = tf.function(
-        lambda x: head.probabilities(model(x, training=False)), reduce_retracing=True
+        lambda x: head.probabilities(modes.forward(model, x, training=False)),
+        reduce_retracing=True,
+        autograph=False,
     )
     for inputs, class_ids in rows.batch(_PREDICT_BATCH):
         probabilities = predict(inputs).numpy()
         truth = class_ids.numpy()
         chosen = probabilities[np.arange(len(truth)), truth]
         losses.append(-np.log(np.maximum(chosen, 1e-7)))
-        right.append(probabilities.argmax(axis=1) == truth)
+        right.append(np.isfinite(chosen) & (probabilities.argmax(axis=1) == truth))
     if not losses:
         return Score(float("nan"), float("nan"))
     return Score(
@@ -147,51 +152,118 @@ def score(model: keras.Model, head: Head, rows: tf.data.Dataset) -> Score:
     )
 
 
-def _recalibrate(
+@dataclasses.dataclass(frozen=True)
+class _Repair:
+    drift: tuple[BatchNormDrift, ...] = ()
+    recalibration: Recalibration | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+def _repair(
     model: keras.Model,
     head: Head,
+    layers: Sequence[BatchNorm],
     split: TrainingSplit,
     config: TrainingConfig,
     num_steps: int,
-) -> tuple[tuple[BatchNormDrift, ...], Recalibration | None]:
+) -> _Repair:
     """Measures the drift of BatchNorm and, where asked to, repairs it.
 
-    The new statistics are kept only if the loss on held-out rows gets no worse.
-    Without held-out rows the fitted rows take their place, which the record says.
+    Whatever keeps this from running leaves the statistics as they were, and blocks.
     """
-    if not batch_norm.trainable_layers(model):
-        return (), None
-    batches = split.train_batches(config.batch_size, config.seed)
-    num_batches = max(config.recalibration_examples // config.batch_size, 1)
-    measured = batch_norm.measure(
-        model, (inputs for inputs, _ in batches.take(num_batches))
+    if not layers:
+        return _Repair()
+    before = batch_norm.current(layers)
+    try:
+        batches = split.train_batches(config.batch_size, config.seed)
+        num_batches = max(config.recalibration_examples // config.batch_size, 1)
+        measured = batch_norm.measure(
+            model, layers, (inputs for inputs, _ in batches.take(num_batches))
+        )
+        drift = batch_norm.drift(layers, measured, num_steps)
+        if not config.recalibrate_batch_norm:
+            return _Repair(drift)
+        num_examples = min(num_batches * config.batch_size, split.num_fitted)
+        recalibration = _recalibrate(model, head, layers, split, measured, num_examples)
+    except Exception as error:
+        batch_norm.assign(layers, before)
+        return _Repair(findings=(failed_check("BatchNorm recalibration", error),))
+    helped = _has_helped(recalibration)
+    return _Repair(
+        drift, recalibration, (_repaired(drift, recalibration),) if helped else ()
     )
-    drift = batch_norm.drift(model, measured, num_steps)
-    if not config.recalibrate_batch_norm:
-        return drift, None
-    rows = split.held_out() if split.num_held_out else split.fitted().take(1000)
-    before, old = score(model, head, rows), batch_norm.current(model)
-    batch_norm.assign(model, measured)
+
+
+def _recalibrate(
+    model: keras.Model,
+    head: Head,
+    layers: Sequence[BatchNorm],
+    split: TrainingSplit,
+    measured: Sequence[batch_norm.Statistics],
+    num_examples: int,
+) -> Recalibration:
+    """Replaces the moving statistics if the loss on held-out rows gets no worse.
+
+    Without held-out rows, rows that were fitted take their place, which the record
+    says.
+    """
+    rows = split.held_out()
+    if not split.num_held_out:
+        # Shuffled: the first rows on disk may be of one class.
+        rows = split.train_batches(_PREDICT_BATCH, 0).unbatch().take(_MAX_FITTED_ROWS)
+        rows = rows.cache()
+    old = batch_norm.current(layers)
+    before = score(model, head, rows)
+    batch_norm.assign(layers, measured)
     after = score(model, head, rows)
-    kept = bool(after.loss <= before.loss or not np.isfinite(before.loss))
+    kept = math.isfinite(after.loss) and not after.loss > before.loss
     if not kept:
-        batch_norm.assign(model, old)
-    recalibration = Recalibration(
+        batch_norm.assign(layers, old)
+    return Recalibration(
         kept=kept,
-        num_examples=min(num_batches * config.batch_size, split.num_fitted),
+        num_examples=num_examples,
         num_held_out=split.num_held_out,
         loss_before=before.loss,
         loss_after=after.loss,
         accuracy_before=before.accuracy,
         accuracy_after=after.accuracy,
     )
-    return drift, recalibration
 
 
 def _has_helped(recalibration: Recalibration) -> bool:
     """Returns whether predictions got better, which is news; else it is upkeep."""
     before, after = recalibration.accuracy_before, recalibration.accuracy_after
     return recalibration.kept and before is not None and (after or 0.0) > before
+
+
+def _class_weights(
+    split: TrainingSplit, config: TrainingConfig
+) -> dict[int, float] | None:
+    """Returns the weight of each class, None where all that occur weigh the same."""
+    weights = {
+        k: weight if split.classes.train_counts[k] else 1.0
+        # Keras wants a weight for every class, also for those that never occur.
+        for k, weight in enumerate(split.classes.weights)
+    }
+    occurring = {weights[k] for k, n in enumerate(split.classes.train_counts) if n}
+    return weights if config.use_class_weights and len(occurring) > 1 else None
+
+
+def _held_out_batches(
+    split: TrainingSplit, head: Head, weights: dict[int, float] | None
+) -> tf.data.Dataset:
+    """Returns batches for Keras' validation, weighted as the training loss is.
+
+    Else early stopping would prefer the epochs that neglect the rare classes.
+    """
+    table = tf.constant(
+        [weights[k] if weights else 1.0 for k in range(head.num_classes)]
+    )
+    return (
+        split.held_out()
+        .batch(_PREDICT_BATCH)
+        .map(lambda x, k: (x, head.encode(k), tf.gather(table, k)))
+    )
 
 
 def _encoded(batches: tf.data.Dataset, head: Head) -> tf.data.Dataset:
@@ -201,39 +273,25 @@ def _encoded(batches: tf.data.Dataset, head: Head) -> tf.data.Dataset:
     )
 
 
-def _full(weights: dict[int, float], head: Head) -> dict[int, float]:
-    """Keras wants a weight for every class, also for those that never occur."""
-    return {k: weights.get(k, 1.0) for k in range(head.num_classes)}
-
-
-def _best_epoch(epochs: Sequence[Epoch]) -> int | None:
-    """Returns the epoch whose weights EarlyStopping restored."""
-    held_out = any(epoch.held_out_loss is not None for epoch in epochs)
-    losses = [e.held_out_loss if held_out else e.loss for e in epochs]
-    finite = [(x, i) for i, x in enumerate(losses) if x is not None and np.isfinite(x)]
-    return min(finite)[1] if finite else None
-
-
 def _why_stopped(
-    guard: StopOnNotFinite,
-    keep_best: keras.callbacks.EarlyStopping,
-    config: TrainingConfig,
+    guard: StopOnNotFinite, keep_best: KeepBest, config: TrainingConfig
 ) -> str:
     if guard.reason:
         return guard.reason
-    if keep_best.stopped_epoch:
-        return f"no better {keep_best.monitor} in {config.patience} epochs"
+    if keep_best.gave_up:
+        name = "held-out loss" if keep_best.monitor == "val_loss" else "training loss"
+        return f"no better {name} in {config.patience} epochs"
     return f"all {config.epochs} epochs were trained"
 
 
 def _not_a_number(
-    guard: StopOnNotFinite, model: keras.Model, best_epoch: int | None
+    guard: StopOnNotFinite, model: keras.Model, kept_epoch: int | None
 ) -> Finding:
-    lost = best_epoch is None or first_not_finite(model) is not None
+    lost = kept_epoch is None or first_not_finite(model) is not None
     outcome = (
         "no good weights are left"
-        if lost or best_epoch is None
-        else f"the weights of epoch {best_epoch + 1} were restored"
+        if kept_epoch is None or lost
+        else f"the weights of epoch {kept_epoch + 1} were restored"
     )
     return find(
         "not_a_number",

@@ -6,14 +6,24 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from components.causes import Severity
 from components.errors import InputError
+from components.findings import Finding, Subject, find
+from components.guarded_trainer import modes
+from components.guarded_trainer.loss import Loss, read_loss
 
-_SPARSE = ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy")
+SOFTMAX, SIGMOID, LINEAR = "Softmax", "Sigmoid", "linear"
+
+_LINEAR_OPERATIONS = ("AddV2", "BiasAdd", "MatMul")
+_SHAPES_AND_TYPES = ("Cast", "ExpandDims", "Identity", "Reshape", "Squeeze")
+_TOLERANCE = 1e-2
+"""Most by which a row of probabilities may miss a sum of 1; in half precision a sum
+over a thousand classes is off by some thousandths."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """The last layer of a classifier.
+    """The end of a classifier.
 
     Attributes:
       num_classes: Number of classes K.
@@ -30,14 +40,18 @@ class Head:
     def probabilities(self, outputs: tf.Tensor) -> tf.Tensor:
         """Turns outputs, shape (batch, units), into probabilities, shape (batch, K).
 
-        The result is float32 whatever the model computes in.
+        The result is float32 whatever the model computes in, and each row has the
+        sum 1 also where the units answer independently.
         """
         outputs = tf.cast(outputs, tf.float32)
         if self.units == 1:
             positive = tf.sigmoid(outputs) if self.logits else outputs
-            positive = tf.reshape(positive, (-1, 1))
             return tf.concat([1.0 - positive, positive], axis=1)
-        return tf.nn.softmax(outputs) if self.logits else outputs
+        if self.logits:
+            return tf.nn.softmax(outputs)
+        return tf.math.divide_no_nan(
+            outputs, tf.reduce_sum(outputs, axis=1, keepdims=True)
+        )
 
     def encode(self, class_ids: tf.Tensor) -> tf.Tensor:
         """Turns class ids, shape (batch,), into the labels that the loss wants."""
@@ -48,35 +62,51 @@ class Head:
         return class_ids
 
 
-def read_head(model: keras.Model, num_classes: int) -> Head:
-    """Reads off a model what its outputs mean.
+def read_head(
+    model: keras.Model, num_classes: int, inputs: tf.Tensor
+) -> tuple[Head, tuple[Finding, ...]]:
+    """Reads off a model what its outputs mean; builds the model if need be.
 
-    A compiled loss with `from_logits` decides whether the outputs are logits; else
-    the activation of the last layer does. A model without either is taken to
-    answer probabilities.
+    What the model computes last decides whether its outputs are probabilities
+    (softmax, sigmoid) or logits. Where that is neither, they are probabilities if
+    they look like them, unless the compiled loss says otherwise.
+
+    Args:
+      model: Any Keras model; it need be neither built nor compiled.
+      num_classes: Number of classes K, at least 2.
+      inputs: A few real inputs, float32, shape (batch, ...).
+
+    Returns:
+      The head, and a finding where it does not fit the compiled loss.
 
     Raises:
       InputError: If the model has several outputs, or not one unit per class.
     """
-    shape = model.output_shape if model.built else None
-    if not isinstance(shape, tuple) or len(shape) != 2:
+    # Not `modes.forward`: a model cannot be built where variables must not change.
+    outputs = modes.call(model, inputs, training=False)
+    shape = getattr(outputs, "shape", None)
+    if shape is None or len(shape) != 2:
+        came = shape if shape is not None else f"a {type(outputs).__name__} of outputs"
         raise InputError(
             f"build_model: expected one output of shape (batch, {num_classes}), but "
-            f"the model's output shape is {shape}; end the model with one "
+            f"the model answers {came}; end the model with one "
             f"`Dense({num_classes})` layer"
         )
-    units = shape[-1]
+    units = int(shape[-1])
     if units != num_classes and not (units == 1 and num_classes == 2):
         raise InputError(
             f"build_model: expected {num_classes} outputs, one per class, but the "
             f"model has {units}; use `context.num_classes` for the last layer"
         )
-    loss = model.loss if getattr(model, "compiled", False) else None
-    from_logits = getattr(loss, "from_logits", None)
-    if from_logits is None:
-        from_logits = _last_activation(model) == "linear"
-    one_hot = loss is not None and units > 1 and not _is_sparse(loss)
-    return Head(num_classes, units, bool(from_logits), one_hot)
+    loss = read_loss(model, outputs)
+    activation = _last_activation(model, inputs)
+    head = Head(
+        num_classes,
+        units,
+        logits=_are_logits(activation, outputs, loss),
+        one_hot=units > 1 and bool(loss.one_hot),
+    )
+    return head, _mismatches(head, activation, loss)
 
 
 def compile_for(model: keras.Model, head: Head, learning_rate: float) -> None:
@@ -99,24 +129,73 @@ def compile_for(model: keras.Model, head: Head, learning_rate: float) -> None:
     )
 
 
-def _is_sparse(loss: object) -> bool:
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", None)
-    return (name or type(loss).__name__) in _SPARSE
+def _last_activation(model: keras.Model, inputs: tf.Tensor) -> str | None:
+    """Returns what the model computes last, None if it is neither of the three.
+
+    The traced computation tells it for every kind of model: its layers need not
+    stand in the order in which they are used.
+    """
+    traced = tf.function(
+        lambda x: modes.forward(model, x, training=False), autograph=False
+    ).get_concrete_function(tf.TensorSpec((None, *inputs.shape[1:]), inputs.dtype))
+    operation = traced.outputs[0].op
+    while operation.type in _SHAPES_AND_TYPES:
+        operation = operation.inputs[0].op
+    if operation.type in (SOFTMAX, SIGMOID):
+        return str(operation.type)
+    return LINEAR if operation.type in _LINEAR_OPERATIONS else None
 
 
-def _last_activation(model: keras.Model) -> str | None:
-    """Returns the name of the activation the model ends with, None if unknown."""
-    layers = model.layers
-    while layers:
-        last = layers[-1]
-        if isinstance(last, keras.layers.Softmax):
-            return "softmax"
-        if isinstance(last, keras.Model):
-            layers = last.layers
-            continue
-        if hasattr(last, "activation"):
-            return getattr(last.activation, "__name__", None)
-        if not isinstance(last, keras.layers.Dropout | keras.layers.Reshape):
-            return None
-        layers = layers[:-1]
-    return None
+def _are_logits(activation: str | None, outputs: tf.Tensor, loss: Loss) -> bool:
+    if activation in (SOFTMAX, SIGMOID):
+        return False
+    if outputs.shape[-1] > 1:
+        return not _are_distributions(outputs)
+    if activation == LINEAR or loss.from_logits is not None:
+        return activation == LINEAR or bool(loss.from_logits)
+    return bool(tf.reduce_any((outputs < 0) | (outputs > 1)))
+
+
+def _are_distributions(outputs: tf.Tensor) -> bool:
+    outputs = tf.cast(outputs, tf.float32)
+    sums = tf.reduce_sum(outputs, axis=1)
+    return bool(
+        tf.reduce_all(outputs >= 0) & tf.reduce_all(tf.abs(sums - 1) <= _TOLERANCE)
+    )
+
+
+def _mismatches(head: Head, activation: str | None, loss: Loss) -> tuple[Finding, ...]:
+    """Holds the end of the model against the compiled loss.
+
+    A loss of the user's making is trusted.
+    """
+    severity = Severity.BLOCK
+    if head.units == 1 and activation == SOFTMAX:
+        problem = "a softmax over one unit answers 1 to everything"
+    elif head.units == 1 and loss.is_categorical:
+        problem = f"{loss.name} over one unit is the same for every answer"
+    elif head.logits and loss.from_logits is False and _is_crossentropy(loss):
+        problem = f"{loss.name} takes the model's raw outputs for probabilities"
+    elif loss.from_logits and activation in (SOFTMAX, SIGMOID):
+        problem = (
+            f"{loss.name} expects raw outputs, but the model ends with a "
+            f"{activation.lower()}"
+        )
+        if loss.is_categorical == (activation == SOFTMAX):
+            # Keras sees such a pair, and takes the activation back.
+            severity = Severity.WARN
+    else:
+        return ()
+    return (
+        find(
+            "loss_mismatch",
+            f"Output layer and loss do not fit: {problem}.",
+            severity=severity,
+            subject=Subject(split="train"),
+            found_by="GuardedTrainer",
+        ),
+    )
+
+
+def _is_crossentropy(loss: Loss) -> bool:
+    return loss.is_binary or loss.is_categorical

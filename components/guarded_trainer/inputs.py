@@ -7,6 +7,7 @@ preprocessing can neither be applied twice nor left out.
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
@@ -39,6 +40,11 @@ class ModelInputs:
         if self.image:
             return (self.image.height, self.image.width, self.image.channels)
         return (sum(self.sizes.values()),)
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of one input in memory, float32."""
+        return 4 * math.prod(self.shape)
 
     @property
     def entry_names(self) -> tuple[str, ...]:
@@ -93,12 +99,32 @@ def decode_image(encoded: tf.Tensor, image: ImageInput) -> tf.Tensor:
       image: Size and channels wanted.
 
     Returns:
-      Shape `(height, width, channels)`; resized bilinearly where the size differs.
+      Shape `(height, width, channels)`; resized bilinearly where the size differs,
+      grey repeated for RGB, RGB weighted for grey, transparency dropped.
     """
-    pixels = tf.io.decode_image(
-        encoded, channels=image.channels, expand_animations=False
+
+    def as_stored() -> tf.Tensor:
+        # TensorFlow converts PNG and JPEG, but not these.
+        pixels = tf.io.decode_image(encoded, expand_animations=False)
+        pixels.set_shape((None, None, None))
+        is_grey = tf.equal(tf.shape(pixels)[2], 1)
+        rgb = tf.cond(
+            is_grey,
+            lambda: tf.repeat(pixels, 3, axis=2),
+            lambda: pixels[:, :, :3],
+        )
+        return rgb if image.channels == 3 else tf.image.rgb_to_grayscale(rgb)
+
+    def converted() -> tf.Tensor:
+        return tf.io.decode_image(
+            encoded, channels=image.channels, expand_animations=False
+        )
+
+    is_bmp_or_gif = tf.strings.regex_full_match(
+        tf.strings.substr(encoded, 0, 2), "BM|GI"
     )
-    pixels.set_shape((None, None, image.channels))
+    pixels = tf.cond(is_bmp_or_gif, as_stored, converted)
+    pixels = tf.ensure_shape(pixels, (None, None, image.channels))
     return tf.image.resize(tf.cast(pixels, tf.float32), (image.height, image.width))
 
 
@@ -106,33 +132,64 @@ def choose_inputs(schema: schema_pb2.Schema, config: InputConfig) -> ModelInputs
     """Decides which features of the schema the model is given.
 
     Raises:
-      InputError: If a named feature is not in the schema, a feature is neither
-        numeric nor the image, or no feature is left.
+      InputError: If a named feature is not in the schema, is named twice or is the
+        label, a feature is neither numeric nor the image, its number of values
+        varies, or no feature is left.
     """
     features = {feature.name: feature for feature in schema.feature}
     _require(config.label_key, features, "label_key")
+    for name in config.ignore:
+        _require(name, features, "ignore")
     if config.image:
+        _refuse_twice(config, (config.image.feature, *(config.features or ())))
         _require(config.image.feature, features, "image.feature")
-        if features[config.image.feature].type != schema_pb2.BYTES:
+        if config.features:
             raise InputError(
-                f"feature {config.image.feature!r}: expected encoded images (bytes), "
-                f"but the schema says {_type_name(features[config.image.feature])}; "
-                "name another feature under `image.feature`, or leave `image` out"
+                "features: expected either an image or numeric features, but both "
+                f"`image` and {_listing(config.features)} are given; leave one out"
             )
-        return ModelInputs({}, {}, config.image)
-    for name in (*config.ignore, *(config.features or ())):
-        _require(name, features, "features")
-    names = config.features or sorted(
-        features.keys() - {config.label_key} - set(config.ignore)
-    )
+        return ModelInputs({}, {}, _image(features, config.image))
+    if config.features is None:
+        names = sorted(features.keys() - {config.label_key} - set(config.ignore))
+    else:
+        names = list(config.features)
+        _refuse_twice(config, names)
+        for name in names:
+            _require(name, features, "features")
     if not names:
         raise InputError(
-            "the schema has no feature besides the label "
-            f"{config.label_key!r}; give the examples at least one input"
+            "features: expected at least one besides the label "
+            f"{config.label_key!r}, but none is left; give the examples an input, or "
+            "ignore fewer"
         )
     sizes = {name: _size(features[name]) for name in names}
     dtypes = {name: _NUMERIC[features[name].type] for name in names}
     return ModelInputs(sizes, dtypes, None)
+
+
+def _refuse_twice(config: InputConfig, names: Sequence[str]) -> None:
+    for i, name in enumerate(names):
+        if name == config.label_key:
+            raise InputError(
+                f"features: expected inputs, but {name!r} is the label, which the "
+                "model would then only repeat; leave it out"
+            )
+        if name in config.ignore or name in names[:i]:
+            raise InputError(
+                f"features: expected each input once, but {name!r} is named again"
+                f"{' under `ignore`' if name in config.ignore else ''}; name it once"
+            )
+
+
+def _image(features: Mapping[str, schema_pb2.Feature], image: ImageInput) -> ImageInput:
+    feature = features[image.feature]
+    if feature.type != schema_pb2.BYTES:
+        raise InputError(
+            f"feature {image.feature!r}: expected encoded images (bytes), but the "
+            f"schema says {_type_name(feature)}; name another feature under "
+            "`image.feature`, or leave `image` out"
+        )
+    return image
 
 
 def _size(feature: schema_pb2.Feature) -> int:
@@ -143,20 +200,28 @@ def _size(feature: schema_pb2.Feature) -> int:
             "if it holds encoded images, or turn it into numbers"
         )
     if feature.HasField("shape"):
-        size = 1
-        for dimension in feature.shape.dim:
-            size *= dimension.size
+        size = math.prod(dimension.size for dimension in feature.shape.dim)
+        if size < 1:
+            raise InputError(
+                f"feature {feature.name!r}: expected a shape with at least one value, "
+                f"but the schema says {[d.size for d in feature.shape.dim]}; correct "
+                "the schema, or put the feature under `ignore`"
+            )
         return size
-    if (
-        feature.value_count.max > 1
-        and feature.value_count.min < feature.value_count.max
-    ):
+    if not feature.HasField("value_count"):
+        return 1
+    # TFDV leaves the maximum open where it has seen more than one value.
+    least, most = feature.value_count.min, feature.value_count.max
+    if most < 1 or least > 1 or most > 1:
+        if least == most > 1:
+            return int(most)
         raise InputError(
             f"feature {feature.name!r}: expected the same number of values in every "
-            f"example, but the schema allows {feature.value_count.min} to "
-            f"{feature.value_count.max}; pad it, or put it under `ignore`"
+            f"example, but the schema allows {least} to {most or 'any number'}; pad "
+            "it, give the schema its `shape` (SchemaGen infers it with "
+            "`infer_feature_shape=True`), or put it under `ignore`"
         )
-    return max(int(feature.value_count.max), 1)
+    return 1
 
 
 def _require(name: str, known: Mapping[str, object], field: str) -> None:

@@ -8,10 +8,13 @@ names the file and line that its author knows.
 import hashlib
 import importlib
 import importlib.util
+import inspect
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +22,11 @@ from typing import Any
 from components.errors import InputError
 
 DEFAULT_FUNCTION = "build_model"
+
+_folders: set[Path] = set()
+"""Folders of the files that were executed; a module's folder is not among them."""
+_neighbours: set[str] = set()
+"""Names of modules that were imported from beside the last such file."""
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -31,7 +39,7 @@ def split_reference(reference: str) -> tuple[str, str]:
     # A colon may also stand in a path, as after a drive letter.
     if not colon or function.endswith(".py"):
         where, function = reference, DEFAULT_FUNCTION
-    return where, function
+    return where, function or DEFAULT_FUNCTION
 
 
 def source_file(reference: str) -> Path:
@@ -51,7 +59,8 @@ def source_file(reference: str) -> Path:
         return path.resolve()
     try:
         spec = importlib.util.find_spec(where)
-    except (ImportError, ValueError) as error:
+    # Finding `a.b` imports `a`, which may raise anything.
+    except (Exception, SystemExit) as error:
         raise _no_module(reference, where, error) from error
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         raise _no_module(reference, where, None)
@@ -62,13 +71,38 @@ def source_digest(reference: str) -> str:
     """Returns the SHA-256 of the user's file and of the Python files beside it.
 
     It stands among the execution properties, so that TFX's cache does not serve
-    a model that older code has built. Files in other folders do not count.
+    a model that other code has built. Files in other folders do not count.
+
+    Raises:
+      InputError: If there is no such file or module.
     """
     digest = hashlib.sha256()
     for path in sorted(source_file(reference).parent.glob("*.py")):
-        digest.update(f"{path.name}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        # Editors leave links to nowhere beside the files they have open.
+        if path.is_file():
+            digest.update(f"{path.name}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def check_unchanged(reference: str, expected: str) -> None:
+    """Checks that the code is the one that the pipeline was made with.
+
+    Args:
+      reference: Where the user's function is.
+      expected: What `source_digest` returned when the pipeline was made.
+
+    Raises:
+      InputError: If it is not: TFX would file the model under other code.
+    """
+    came = source_digest(reference)
+    if came != expected:
+        raise InputError(
+            f"{source_file(reference)}: expected the Python files that the pipeline "
+            f"was made with (SHA-256 {expected[:12]}...), but they have changed since "
+            f"({came[:12]}...); run the pipeline again, or bring the same code to "
+            "where the step runs"
+        )
 
 
 def load_function(reference: str) -> Callable[..., Any]:
@@ -84,14 +118,20 @@ def load_function(reference: str) -> Callable[..., Any]:
     """
     where, function = split_reference(reference)
     path = source_file(reference)
-    with _blaming(path, f"importing {path.name}"):
-        module = _execute(path) if where.endswith(".py") else _import(where)
+    with blaming(path, f"importing {path.name}"):
+        module = (
+            _execute(path) if where.endswith(".py") else importlib.import_module(where)
+        )
     candidate = getattr(module, function, None)
     if not callable(candidate):
-        names = [n for n, v in vars(module).items() if callable(v) and n[0] != "_"]
+        names = [
+            name
+            for name, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__
+        ]
         raise InputError(
             f"{path}: expected a function {function!r}, but the file has "
-            f"{', '.join(sorted(names)[:8]) or 'no function'}; define it, or name "
+            f"{', '.join(names[:8]) or 'no function'}; define it, or name "
             "another one after the colon in `model.build`"
         )
     return candidate
@@ -106,18 +146,64 @@ def call_build_model(build_model: Callable[..., Any], context: Any) -> Any:
     """
     import keras
 
-    code = getattr(build_model, "__code__", None)
-    path = Path(code.co_filename) if code else Path("?")
-    with _blaming(path, f"{build_model.__name__}(context)"):
+    path, line = location(build_model)
+    name = getattr(build_model, "__name__", type(build_model).__name__)
+    # It may import its neighbours as late as this.
+    beside = _importable(path.parent) if path.parent in _folders else nullcontext()
+    with blaming(path, f"{name}(context)"), beside:
         model = build_model(context)
     if not isinstance(model, keras.Model):
-        line = f":{code.co_firstlineno}" if code else ""
+        came = (
+            "None; end it with `return model`"
+            if model is None
+            else f"{type(model).__module__}.{type(model).__qualname__}; return the "
+            "model itself (of Keras 3, not tf_keras)"
+        )
         raise InputError(
-            f"{path}{line}: {build_model.__name__} must return a keras.Model, but it "
-            f"returned {type(model).__module__}.{type(model).__qualname__}; return "
-            "the model itself (of Keras 3, not tf_keras)"
+            f"{path}:{line}: expected {name} to return a keras.Model, but it "
+            f"returned {came}"
         )
     return model
+
+
+def location(function: Callable[..., Any]) -> tuple[Path, int]:
+    """Returns file and first line of a function, below any decorators.
+
+    Both are those of the class where it is an object with `__call__`.
+    """
+    function = inspect.unwrap(function)
+    while hasattr(function, "func"):  # functools.partial
+        function = inspect.unwrap(function.func)
+    if not hasattr(function, "__code__"):
+        is_class = isinstance(function, type)
+        owner, name = (
+            (function, "__init__") if is_class else (type(function), "__call__")
+        )
+        function = getattr(owner, name)
+    code = getattr(function, "__code__", None)
+    return (Path(code.co_filename), code.co_firstlineno) if code else (Path("?"), 1)
+
+
+@contextmanager
+def blaming(path: Path, doing: str) -> Iterator[None]:
+    """Turns whatever the user's code raises into a line with their file and line.
+
+    Args:
+      path: The user's file.
+      doing: What was being done, for the message.
+
+    Raises:
+      InputError: Whatever else is raised inside, `sys.exit()` included.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"{_blamed_line(path, error)}: {doing} failed with "
+            f"{type(error).__name__}: {_reason(error)}; mend the file and run again"
+        ) from error
 
 
 def _execute(path: Path) -> ModuleType:
@@ -128,47 +214,80 @@ def _execute(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load {path} as Python source")
     module = importlib.util.module_from_spec(spec)
+    # Another file, or this one after a change, must not get the modules that lay
+    # beside the last one.
+    for neighbour in _neighbours:
+        sys.modules.pop(neighbour, None)
+    _neighbours.clear()
+    importlib.invalidate_caches()
+    _folders.add(path.parent)
     sys.modules[name] = module
-    # Lets the file import its neighbours, as it could when run as a script.
-    sys.path.insert(0, str(path.parent))
     try:
-        spec.loader.exec_module(module)
+        with _importable(path.parent):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
-    finally:
-        sys.path.remove(str(path.parent))
     return module
 
 
-def _import(name: str) -> ModuleType:
-    return importlib.import_module(name)
-
-
 @contextmanager
-def _blaming(path: Path, doing: str) -> Iterator[None]:
-    """Turns whatever the user's code raises into a line with their file and line."""
+def _importable(folder: Path) -> Iterator[None]:
+    """Lets a file import its neighbours, as it could when run as a script."""
+    if str(folder) in sys.path:
+        yield
+        return
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
     try:
         yield
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"{_blamed_line(path, error)}: {doing} failed with "
-            f"{type(error).__name__}: {' '.join(str(error).split())[:300]}; mend the "
-            "file and run again"
-        ) from error
+    finally:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
+        new = set(sys.modules) - before
+        beside = {name for name in new if _only_lies_in(folder, name)}
+        _neighbours.update(name for name in new if name.partition(".")[0] in beside)
 
 
-def _blamed_line(path: Path, error: Exception) -> str:
+def _only_lies_in(folder: Path, name: str) -> bool:
+    """Returns whether a module could be imported from the folder alone."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    if spec is None or _home(spec) != folder:
+        return False
+    elsewhere = (finder.find_spec(name, None) for finder in sys.meta_path)
+    other = next(filter(None, elsewhere), None)
+    return other is None or _home(other) != folder
+
+
+def _home(spec: ModuleSpec) -> Path | None:
+    """Returns the folder that a top-level module or package stands in."""
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).parent
+    return Path(spec.origin).parent if spec.origin else None
+
+
+def _blamed_line(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
+    # An error in a graph says in its message where the graph was made.
+    made_at = re.findall(rf'File "{re.escape(str(path))}", line (\d+)', str(error))
+    lines += map(int, made_at)
     return f"{path}:{lines[-1]}" if lines else str(path)
 
 
-def _no_module(reference: str, where: str, error: Exception | None) -> InputError:
+def _reason(error: BaseException) -> str:
+    """Returns the message in one line, without what only a terminal can show."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    if text.startswith("Graph execution error"):
+        # The reason follows a traceback, and is followed by a node's name.
+        trailing = re.split(r'\n\s*File "[^\n]*\n', text)[-1]
+        text = re.split(r"\n\s*\[\[\{\{node", trailing)[0]
+    return " ".join(text.split())[:300]
+
+
+def _no_module(reference: str, where: str, error: BaseException | None) -> InputError:
     reason = f" ({error})" if error else ""
     return InputError(
         f"model.build: expected `path/to/file.py:function` or "

@@ -41,7 +41,8 @@ class LatestBlessedModel(base_component.BaseComponent):
     ```
 
     The custom properties of the output `model` are `found` (int, 1 or 0) and, where
-    found, `version` (str). Where there is none, as before the first push, the
+    found, `version` (str) and `class_names` (a JSON list, empty where the pusher was
+    not told). Where there is none, as before the first push, the
     artifact holds the file `NO_BLESSED_MODEL` and no model. A model that was
     changed since its push is an error: it must neither become the baseline nor
     be passed over for an easier one.

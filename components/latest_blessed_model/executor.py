@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copies the newest blessed model into an artifact."""
 
+import json
 import logging
 import re
 from typing import Any
@@ -42,7 +43,7 @@ class Executor(base_executor.BaseExecutor):
             model.set_int_custom_property("found", 0)
             _LOG.info("%s", text)
             return
-        registry.verify(folder)
+        passport = registry.verify(folder)
         # The passport stays behind, so that the copy has the blessed digest.
         io_utils.copy_dir(
             str(folder),
@@ -51,4 +52,7 @@ class Executor(base_executor.BaseExecutor):
         )
         model.set_int_custom_property("found", 1)
         model.set_string_custom_property("version", folder.name)
+        model.set_string_custom_property(
+            "class_names", json.dumps(passport.class_names)
+        )
         _LOG.info("The newest blessed model is %s.", folder)

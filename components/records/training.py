@@ -13,7 +13,7 @@ class Epoch(Settings):
 
     `loss` and `accuracy` are Keras' running means over the epoch in training
     mode, before each step; those of the held-out rows are measured in inference
-    mode after the epoch.
+    mode after the epoch. Both losses are weighted by the class weights.
     """
 
     loss: float | None = None

@@ -191,7 +191,7 @@ def training():
 def test_the_drifted_layers_are_named(make_evidence, training):
     [finding] = check_mode_gap(mode_better_by(make_evidence, 150, training=training))
     assert finding.subject.layer == "stem/bn"
-    assert "stem/bn (mean off by 1.5 standard deviations" in finding.message
+    assert "stem/bn (mean off by 1.5 sd" in finding.message
     assert Verdict.from_json(Verdict(findings=(finding,)).to_json()).findings
 
 

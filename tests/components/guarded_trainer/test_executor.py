@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import textwrap
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tfx.types import standard_artifacts
+from tfx.utils import path_utils
+
+from components import artifact_io
+from components.artifacts import ClassWeights, GuardFindings
+from components.errors import InputError
+from components.guarded_trainer import user_code
+from components.guarded_trainer.config import ImageInput, InputConfig, TrainingConfig
+from components.guarded_trainer.executor import Executor
+from components.labels import ClassTable
+from components.records.model_card import MODEL_CARD_FILE, ModelCard
+from components.records.training import TRAINING_RECORD_FILE, TrainingRecord
+
+SCHEMA = """
+    feature { name: "label" type: %s }
+    feature { name: "n" type: INT shape { dim { size: 1 } } }
+    feature { name: "x" type: FLOAT shape { dim { size: 2 } } }
+"""
+TEXTS = [b"no", b"yes"]
+BUILD = """
+    import keras
+    from keras import layers
+
+    def build_model(context):
+        normalize = layers.Normalization()
+        normalize.adapt(context.train_inputs)
+        return keras.Sequential([
+            keras.Input(context.input_shape),
+            normalize,
+            layers.Dense(context.hyperparameters.get("units", 8), "relu"),
+            layers.BatchNormalization(),
+            layers.Dense(context.num_classes, "softmax"),
+        ])
+"""
+
+
+def artifact(kind, folder):
+    made = kind()
+    made.uri = str(folder)
+    os.makedirs(made.uri)
+    return made
+
+
+def examples_of(folder, records, split="train"):
+    examples = artifact(standard_artifacts.Examples, folder)
+    examples.splits = [split]
+    path = folder / f"Split-{split}"
+    path.mkdir()
+    # Two shards; the second has the rest.
+    for i, shard in enumerate(
+        [records[: len(records) // 3], records[len(records) // 3 :]]
+    ):
+        name = str(path / f"data_tfrecord-0000{i}-of-00002.gz")
+        with tf.io.TFRecordWriter(name, "GZIP") as writer:
+            for record in shard:
+                writer.write(record)
+    return examples
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Runs the executor on records; returns the output artifacts by name.
+
+    What is refused before training must leave nothing behind.
+    """
+
+    def run(
+        records,
+        schema,
+        code=BUILD,
+        table=None,
+        split="train",
+        inputs=None,
+        refused_early=True,
+        **kw,
+    ):
+        source = tmp_path / "model.py"
+        source.write_text(textwrap.dedent(code))
+        schema_artifact = artifact(standard_artifacts.Schema, tmp_path / "schema")
+        Path(schema_artifact.uri, "schema.pbtxt").write_text(schema)
+        input_dict = {
+            "examples": [examples_of(tmp_path / "examples", records, split)],
+            "schema": [schema_artifact],
+        }
+        if table:
+            weights = artifact(ClassWeights, tmp_path / "weights")
+            artifact_io.write_class_table(weights, table)
+            input_dict["class_weights"] = [weights]
+        outputs = {
+            "model": artifact(standard_artifacts.Model, tmp_path / "model"),
+            "model_run": artifact(standard_artifacts.ModelRun, tmp_path / "run"),
+            "findings": artifact(GuardFindings, tmp_path / "findings"),
+        }
+        config = {"epochs": 2, "batch_size": 16, **kw.pop("config", {})}
+        properties = {
+            "build_model": str(source),
+            "source_sha256": user_code.source_digest(str(source)),
+            "inputs": (inputs or InputConfig(label_key="label")).to_json(),
+            "config": TrainingConfig(**config).to_json(),
+            **kw,
+        }
+        try:
+            Executor().Do(input_dict, {k: [v] for k, v in outputs.items()}, properties)
+        except InputError:
+            kept = set() if refused_early else {"model_run"}
+            for name in outputs.keys() - kept:
+                assert list(Path(outputs[name].uri).iterdir()) == []
+            raise
+        return outputs
+
+    return run
+
+
+def record_of(outputs):
+    return TrainingRecord.from_json(
+        artifact_io.read_text(outputs["model_run"].uri, TRAINING_RECORD_FILE)
+    )
+
+
+def answers(outputs, records):
+    folder = path_utils.serving_model_path(outputs["model"].uri)
+    signatures = tf.saved_model.load(folder).signatures
+    return signatures["serving_default"](tf.constant(records))
+
+
+def test_numbers_with_text_labels_and_weights(train, rows):
+    made = rows(150, 60, labels=TEXTS)
+    table = ClassTable(
+        label_key="label",
+        labels=("no", "yes"),
+        train_counts=(150, 60),
+        weights=(0.7, 1.75),
+    )
+    outputs = train(
+        made.serialized,
+        SCHEMA % "BYTES",
+        table=table,
+        config={"epochs": 8, "learning_rate": 0.05, "hyperparameters": {"units": 5}},
+    )
+    verdict = artifact_io.read_findings(outputs["findings"])
+    assert verdict.passed
+    assert outputs["findings"].get_int_custom_property("passed") == 1
+    record = record_of(outputs)
+    assert record.class_names == ("no", "yes")
+    assert record.num_train_examples + record.num_held_out == 210
+    assert record.num_held_out >= 10
+    # 2 x 3 + 1 of the normalisation, 4 x 5, 4 x 5, 6 x 2.
+    assert record.num_parameters == 7 + 20 + 20 + 12
+    assert record.batch_size == 16
+    assert len(record.batch_norm) == 1
+    assert record.export_max_difference < 1e-4
+    assert record.findings == verdict.findings
+    assert len(record.epochs) == 8
+    answer = answers(outputs, made.serialized)
+    right = [TEXTS[k] for k in made.class_ids]
+    assert np.mean(answer["label"].numpy() == right) > 0.9
+    card = ModelCard.from_json(
+        Path(
+            path_utils.eval_model_path(outputs["model"].uri), MODEL_CARD_FILE
+        ).read_text()
+    )
+    assert card.labels == ("no", "yes")
+    assert card.batch_size == 16
+    assert [name.rpartition("/")[2] for name in card.batch_norm_layers] == [
+        record.batch_norm[0].layer.rpartition("/")[2]
+    ]
+    assert list(Path(outputs["model_run"].uri, "logs").rglob("events.*"))
+
+
+def test_images_without_weights(train, example):
+    random = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    records = []
+    for k in labels:
+        pixels = random.integers(0, 60, (8, 8, 1)) + 90 * k
+        image = tf.io.encode_png(pixels.astype(np.uint8)).numpy()
+        records.append(example(image=image, label=int(k) + 5))
+    schema = """
+        feature { name: "label" type: INT }
+        feature { name: "image" type: BYTES }
+    """
+    code = """
+        import keras
+        from keras import layers
+
+        class Net(keras.Model):
+            def __init__(self, classes):
+                super().__init__()
+                self.scale = layers.Rescaling(1 / 255)
+                self.flip = layers.RandomFlip()
+                self.conv = layers.Conv2D(4, 3)
+                self.norm = layers.BatchNormalization()
+                self.pool = layers.GlobalAveragePooling2D()
+                self.end = layers.Dense(classes)
+
+            def call(self, inputs, training=False):
+                x = self.conv(self.flip(self.scale(inputs), training=training))
+                return self.end(self.pool(self.norm(x, training=training)))
+
+        def build_model(context):
+            assert context.input_shape == (6, 6, 3)
+            return Net(context.num_classes)
+    """
+    outputs = train(
+        records,
+        schema,
+        code,
+        inputs=InputConfig(
+            label_key="label", image=ImageInput(feature="image", height=6, width=6)
+        ),
+    )
+    record = record_of(outputs)
+    assert record.class_names == ("5", "6", "7")
+    # Too few to hold out.
+    assert (record.num_train_examples, record.num_held_out) == (90, 0)
+    assert record.export_max_difference < 1e-4
+    assert answers(outputs, records[:4])["probabilities"].shape == (4, 3)
+    assert set(answers(outputs, records)["label"].numpy()) <= {5, 6, 7}
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        pytest.param(
+            "import keras\ndef build_model(context): return keras.nothing",
+            r"model\.py:2: build_model\(context\) failed with AttributeError",
+            id="build",
+        ),
+        pytest.param(
+            """
+            import keras
+            def build_model(context):
+                return keras.Sequential([keras.Input((7,)), keras.layers.Dense(2)])
+            """,
+            r"model\.py: calling the model on its inputs failed with ValueError: "
+            "[^\x1b]*incompatible[^\x1b]*mend",
+            id="input-shape",
+        ),
+        pytest.param(
+            """
+            import keras
+            class Net(keras.Model):
+                def call(self, inputs):
+                    return inputs["x"]
+            def build_model(context):
+                return Net()
+            """,
+            r"model\.py:5: calling the model on its inputs failed with",
+            id="call",
+        ),
+        pytest.param(
+            """
+            import keras
+            def build_model(context):
+                return keras.Sequential([keras.layers.Dense(context.num_classes + 1)])
+            """,
+            "expected 2 outputs, one per class, but the model has 3",
+            id="units",
+        ),
+    ],
+)
+def test_model_that_cannot_be_used_is_refused(train, rows, code, message):
+    with pytest.raises(InputError, match=message):
+        train(rows(5, 5).serialized, SCHEMA % "INT", code)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(lambda rows: rows(0, 0), "the split is empty", id="empty"),
+        pytest.param(lambda rows: rows(9), "at least two classes", id="one-class"),
+        pytest.param(
+            lambda rows: rows(2, 2, labels=TEXTS), "label 'label'", id="text-labels"
+        ),
+    ],
+)
+def test_data_that_cannot_be_used_are_refused(train, rows, make, message):
+    with pytest.raises(InputError, match=message):
+        train(make(rows).serialized, SCHEMA % "INT")
+
+
+def test_examples_without_a_training_split_are_refused(train, rows):
+    with pytest.raises(InputError, match="expected a split 'train', .*have eval; name"):
+        train(rows(2, 2).serialized, SCHEMA % "INT", split="eval")
+
+
+def test_code_that_has_changed_is_refused(train, rows):
+    with pytest.raises(InputError, match="have changed since"):
+        train(rows(2, 2).serialized, SCHEMA % "INT", source_sha256="0" * 64)
+
+
+def test_error_in_the_train_step_is_located(train, rows):
+    code = """
+        import keras
+        class Net(keras.Sequential):
+            def train_step(self, data):
+                return {"loss": data["x"]}
+        def build_model(context):
+            return Net([keras.layers.Dense(context.num_classes)])
+    """
+    with pytest.raises(InputError, match=r"model\.py:5: training the model failed"):
+        train(rows(20, 20).serialized, SCHEMA % "INT", code, refused_early=False)
+
+
+def test_loss_that_does_not_fit_blocks(train, rows):
+    code = """
+        import keras
+        def build_model(context):
+            model = keras.Sequential([keras.layers.Dense(context.num_classes)])
+            model.compile("adam", "sparse_categorical_crossentropy")
+            return model
+    """
+    outputs = train(rows(20, 20).serialized, SCHEMA % "INT", code)
+    verdict = artifact_io.read_findings(outputs["findings"])
+    assert [finding.cause for finding in verdict.blocking] == ["loss_mismatch"]
+    assert outputs["findings"].get_int_custom_property("passed") == 0
+
+
+def test_precision_of_one_model_is_not_that_of_the_next(train, rows):
+    code = """
+        import keras
+        def build_model(context):
+            keras.config.set_dtype_policy("mixed_float16")
+            return keras.Sequential([keras.layers.Dense(2, "softmax")])
+    """
+    outputs = train(rows(20, 20).serialized, SCHEMA % "INT", code)
+    assert keras.config.dtype_policy().name == "float32"
+    assert record_of(outputs).export_max_difference < 0.03
+
+
+def test_parity_that_cannot_be_checked_blocks(train, rows, monkeypatch):
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(tf.saved_model, "load", fail)
+    outputs = train(rows(20, 20).serialized, SCHEMA % "INT")
+    verdict = artifact_io.read_findings(outputs["findings"])
+    assert [finding.cause for finding in verdict.blocking] == ["check_failed"]
+    assert "Export parity could not run: OSError: disk full" in str(verdict)
+    assert record_of(outputs).export_max_difference is None
