@@ -3,7 +3,9 @@
 
 import keras
 import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.utils import io_utils
 from tfx_bsl.public import tfxio
 
 LABEL = "target"
@@ -32,8 +34,11 @@ def run_fn(fn_args: FnArgs) -> None:
             [tf.cast(features[name], tf.float32) for name in names], axis=1
         )
 
+    schema = io_utils.parse_pbtxt_file(fn_args.schema_path, schema_pb2.Schema())
     options = tfxio.TensorFlowDatasetOptions(batch_size=32, label_key=LABEL)
-    data = fn_args.data_accessor.tf_dataset_factory(fn_args.train_files, options)
+    data = fn_args.data_accessor.tf_dataset_factory(
+        fn_args.train_files, options, schema
+    )
     data = data.map(lambda x, y: (assemble(x), tf.reshape(y, (-1,))))
     normalize = keras.layers.Normalization()
     normalize.adapt(data.map(lambda x, _: x).take(13))

@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
         ),
         pytest.param(
             {"build": "model.py:nothing"},
-            ["model.py:11", "must return a keras.Model", "NoneType"],
+            ["model.py:11", "to return a keras.Model", "None"],
             id="returns-no-model",
         ),
         pytest.param({"build": "modl.py"}, ["modl.py", "no such file"], id="no-file"),

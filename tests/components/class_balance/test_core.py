@@ -103,8 +103,8 @@ class TestUncountedLabels:
                 split("train", {"a": 5, "c": 5}, uncounted=5), split("eval", BALANCED)
             )
         )
-        assert causes(verdict) == ["check_failed", "missing_class"]
-        assert verdict.findings[1].subject.class_name == "c"
+        assert causes(verdict) == ["missing_class", "check_failed"]
+        assert verdict.findings[0].subject.class_name == "c"
 
 
 class TestUnlabelledExamples:

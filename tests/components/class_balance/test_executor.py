@@ -172,11 +172,11 @@ def test_a_check_that_raises_blocks(run, monkeypatch):
     outputs = run({"train": [0, 1], "eval": [0]})
     verdict = artifact_io.read_findings(outputs["findings"])
     assert [finding.cause for finding in verdict.blocking] == [
-        "check_failed",
         "missing_class",
+        "check_failed",
     ]
     assert (
-        "find_trouble could not run: ZeroDivisionError" in verdict.blocking[0].message
+        "find_trouble could not run: ZeroDivisionError" in verdict.blocking[1].message
     )
     assert outputs["anomalies"].get_json_value_custom_property("blessed") == {
         "train": 0,

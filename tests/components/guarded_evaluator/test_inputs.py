@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
+
 import pytest
 from tfx.types import standard_artifacts
 
@@ -115,6 +117,18 @@ def test_models_of_other_classes_are_not(models_on_disk, labels):
     [finding] = inputs.incomparable(models_on_disk("labelled", "right"), labels)
     assert not finding.blocks
     assert "not compared" in finding.message
+
+
+@pytest.mark.parametrize(("served", "comparable"), [("abc", True), ("cba", False)])
+def test_the_passport_tells_the_classes_of_a_model_without_a_card(
+    models_on_disk, served, comparable
+):
+    old = standard_artifacts.Model()
+    old.uri = models_on_disk("right").uri
+    old.set_string_custom_property("class_names", json.dumps(list(served)))
+    findings = inputs.incomparable(old, ("a", "b", "c"))
+    assert (findings == ()) is comparable
+    assert not any(finding.blocks for finding in findings)
 
 
 def test_upstream_findings_are_read_where_they_are_wired(tmp_path):

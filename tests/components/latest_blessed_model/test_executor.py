@@ -21,7 +21,10 @@ def push(root, text):
     # A file of the model that is called like the passport, but lies deeper.
     (source / "assets" / PASSPORT_FILE).write_text(text)
     passport = Passport(
-        model_sha256=model_digest(source), verdict=Verdict(), blessed_at="now"
+        model_sha256=model_digest(source),
+        verdict=Verdict(),
+        blessed_at="now",
+        class_names=("a", "b"),
     )
     return registry.publish(source, root / "pushed", passport)
 
@@ -39,6 +42,7 @@ def test_copies_the_newest_model_without_its_passport(tmp_path):
     model = run(tmp_path)
     assert model.get_int_custom_property("found") == 1
     assert model.get_string_custom_property("version") == newest.name
+    assert model.get_string_custom_property("class_names") == '["a", "b"]'
     copy = path_utils.serving_model_path(model.uri)
     assert model_digest(copy) == registry.verify(newest).model_sha256
 
