@@ -180,24 +180,6 @@ def softmax():
     return of
 
 
-@pytest.fixture(scope="session")
-def serialize():
-    """Makes a serialized tf.Example of values by feature name."""
-    from tensorflow.core.example import example_pb2
-
-    fields = {bytes: "bytes_list", int: "int64_list", float: "float_list"}
-
-    def make(**features):
-        example = example_pb2.Example()
-        for name, values in features.items():
-            values = values if isinstance(values, list) else [values]
-            feature = example.features.feature[name]
-            getattr(feature, fields[type(values[0])]).value.extend(values)
-        return example.SerializeToString()
-
-    return make
-
-
 class Blobs:
     """Points around three corners; the labels 0, 1 and 2 are those of the corners."""
 
@@ -208,9 +190,9 @@ class Blobs:
             np.float32
         )
 
-    def examples(self, serialize, names=(0, 1, 2)):
+    def examples(self, example, names=(0, 1, 2)):
         return [
-            serialize(x=point.tolist(), label=names[label])
+            example(x=point.tolist(), label=names[label])
             for point, label in zip(self.points, self.labels, strict=True)
         ]
 
@@ -222,32 +204,9 @@ def blobs():
 
 
 @pytest.fixture(scope="session")
-def write_examples():
-    """Writes an Examples artifact of serialized examples by split."""
-    import tensorflow as tf
-    from tfx.types import standard_artifacts
-
-    def write(folder, splits):
-        examples = standard_artifacts.Examples()
-        examples.uri = str(folder)
-        examples.splits = list(splits)
-        examples.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
-        examples.set_string_custom_property("file_format", "tfrecords_gzip")
-        for split, records in splits.items():
-            (folder / f"Split-{split}").mkdir(parents=True)
-            path = folder / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz"
-            with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-                for record in records:
-                    writer.write(record)
-        return examples
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def examples(tmp_path_factory, write_examples, serialize, blobs):
+def examples(tmp_path_factory, write_examples, example, blobs):
     """Both splits as an Examples artifact."""
-    records = {split: points.examples(serialize) for split, points in blobs.items()}
+    records = {split: points.examples(example) for split, points in blobs.items()}
     return write_examples(tmp_path_factory.mktemp("data") / "examples", records)
 
 
@@ -476,7 +435,7 @@ def healthy_run(judge, examples, models_on_disk):
 
 @pytest.fixture(scope="session")
 def drifted_run(
-    tmp_path_factory, judge, write_examples, serialize, blobs, make_model, answers
+    tmp_path_factory, judge, write_examples, example, blobs, make_model, answers
 ):
     """A model with a mode gap and text labels, with findings from the steps before."""
     from components import artifact_io
@@ -486,7 +445,7 @@ def drifted_run(
     folder = tmp_path_factory.mktemp("drifted")
     names = ("ash", "birch", "cedar")
     records = {
-        split: b.examples(serialize, [n.encode() for n in names])
+        split: b.examples(example, [n.encode() for n in names])
         for split, b in blobs.items()
     }
     leakage, training = GuardFindings(), GuardFindings()

@@ -264,9 +264,9 @@ def test_examples_that_cannot_be_read_are_not_judged(
 
 
 def test_an_unknown_label_is_blocked_with_its_reason(
-    judge, models_on_disk, write_examples, serialize, tmp_path
+    judge, models_on_disk, write_examples, example, tmp_path
 ):
-    records = [serialize(x=[0.0, 1.0, 2.0], label=k) for k in (0, 1, 2, 7)]
+    records = [example(x=[0.0, 1.0, 2.0], label=k) for k in (0, 1, 2, 7)]
     examples = write_examples(tmp_path / "e", {"train": records[:3], "eval": records})
     judged = judge(examples=examples, model=models_on_disk("right"))
     assert not judged.blessed

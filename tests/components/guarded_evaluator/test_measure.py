@@ -19,9 +19,9 @@ def decode():
 @pytest.mark.parametrize(
     ("labels", "values"), [((3, 5, 9), [9, 3, 9]), (("ä", "b"), ["b", "ä"])]
 )
-def test_the_class_id_is_the_position_of_the_label(serialize, decode, labels, values):
+def test_the_class_id_is_the_position_of_the_label(example, decode, labels, values):
     records = [
-        serialize(y=v.encode() if isinstance(v, str) else v, x=1.0) for v in values
+        example(y=v.encode() if isinstance(v, str) else v, x=1.0) for v in values
     ]
     read = LabelReader("y", labels).read(decode(*records), "eval")
     assert read == [labels.index(value) for value in values]
@@ -37,14 +37,14 @@ def test_the_class_id_is_the_position_of_the_label(serialize, decode, labels, va
         ({}, "split 'eval': expected the label 'y', but the examples hold x"),
     ],
 )
-def test_other_labels_are_refused(serialize, decode, features, message):
+def test_other_labels_are_refused(example, decode, features, message):
     given = {name: value for name, value in features.items() if value != []}
     with pytest.raises(InputError, match=message):
-        LabelReader("y", (0, 1)).read(decode(serialize(x=1.0, **given)), "eval")
+        LabelReader("y", (0, 1)).read(decode(example(x=1.0, **given)), "eval")
 
 
-def test_a_single_example_without_a_label_is_refused(serialize, decode):
-    batch = decode(serialize(x=1.0, y=1), serialize(x=2.0))
+def test_a_single_example_without_a_label_is_refused(example, decode):
+    batch = decode(example(x=1.0, y=1), example(x=2.0))
     with pytest.raises(InputError, match="carries None"):
         LabelReader("y", (0, 1)).read(batch, "eval")
 

@@ -12,10 +12,10 @@ LABELS = LabelReader("label", (0, 1, 2))
 
 
 @pytest.fixture
-def ask(models_on_disk, blobs, serialize):
+def ask(models_on_disk, blobs, example):
     def run(kind, count=40):
         model = models.candidate(models_on_disk(kind).uri)
-        return compare(model, LABELS, blobs["eval"].examples(serialize)[:count], "eval")
+        return compare(model, LABELS, blobs["eval"].examples(example)[:count], "eval")
 
     return run
 
@@ -43,10 +43,10 @@ def test_no_examples_make_an_empty_comparison(ask):
     assert ask("right", count=0).num_examples == 0
 
 
-def test_a_label_of_no_class_is_refused(models_on_disk, serialize):
+def test_a_label_of_no_class_is_refused(models_on_disk, example):
     model = models.candidate(models_on_disk("right").uri)
     with pytest.raises(InputError, match="carries .9."):
-        compare(model, LABELS, [serialize(x=[0.0, 0.0, 0.0], label=9)], "eval")
+        compare(model, LABELS, [example(x=[0.0, 0.0, 0.0], label=9)], "eval")
 
 
 @pytest.fixture

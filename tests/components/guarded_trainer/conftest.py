@@ -6,28 +6,6 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def example():
-    """Makes a serialized tf.train.Example of values by feature name.
-
-    Values are bytes, int or float, one or a list.
-    """
-    # Here, so that tests of pure modules do not load TensorFlow.
-    from tensorflow.core.example import example_pb2
-
-    fields = {bytes: "bytes_list", int: "int64_list", float: "float_list"}
-
-    def make(**features):
-        example = example_pb2.Example()
-        for name, values in features.items():
-            values = values if isinstance(values, list) else [values]
-            feature = example.features.feature[name]
-            getattr(feature, fields[type(values[0])]).value.extend(values)
-        return example.SerializeToString()
-
-    return make
-
-
-@pytest.fixture(scope="session")
 def schema():
     """Parses a schema in text format."""
     from google.protobuf import text_format
