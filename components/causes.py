@@ -83,8 +83,8 @@ _TABLE = (
         "duplicate_leakage",
         _BLOCK,
         "The same example is in the training and in the evaluation split.",
-        "Drop the shared examples from the evaluation split, or split by a hash of the "
-        "content.",
+        "Drop the shared examples from the evaluation split, or drop duplicates before "
+        "the data are split.",
         (Stage.EXAMPLES,),
     ),
     Cause(

@@ -160,4 +160,4 @@ class Verdict(Settings):
         if self.passed:
             return f"passed ({len(self.findings)} findings, none of which block)"
         first = self.blocking[0]
-        return f"blocked: {first.cause} ({first.message})"
+        return f"blocked: {first.cause} ({first.message.rstrip('.')})"

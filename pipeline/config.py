@@ -42,8 +42,10 @@ class DataConfig(Settings):
     ignore: tuple[str, ...] = ()
     """Features that are neither inputs nor content, such as ids and paths."""
     eval_share: float = pydantic.Field(default=0.2, gt=0, lt=1)
-    """Share of the examples that are set apart for evaluation, by a hash of their
-    content, where there are no sub-folders `train` and `eval`."""
+    """Share of the examples that are set apart for evaluation, where there are no
+    sub-folders `train` and `eval`: by a hash of the whole record, so that equal
+    records stay together. Records that differ in an id alone do not: drop such
+    duplicates before, or bring sub-folders."""
 
     @property
     def is_split(self) -> bool:
@@ -236,9 +238,11 @@ def _resolved(config: GuardConfig, folder: Path) -> GuardConfig:
 def _first_problem(error: pydantic.ValidationError, source: str) -> str:
     """Says the first problem in one line, with the way out."""
     problems = error.errors()
-    problem = problems[0]
+    # A misspelt key explains why another one is missing.
+    problem = min(problems, key=lambda p: p["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in problem["loc"])
-    more = f" (and {len(problems) - 1} more problems)" if problems[1:] else ""
+    others = len(problems) - 1
+    more = f" (and {others} more problem{'s' * (others > 1)})" if others else ""
     if problem["type"] == "extra_forbidden":
         known = _known_keys(problem["loc"][:-1])
         near = difflib.get_close_matches(

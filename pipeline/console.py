@@ -4,7 +4,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from components.findings import Finding
+from components.records.evaluation import CANDIDATE, TRAINING_MODE, EvaluationRecord
 
 if TYPE_CHECKING:
     from pipeline.local_runner import RunResult, Step
@@ -82,6 +83,8 @@ class StepDisplay:
             return
         self._progress.remove_task(self._task)
         self._node, node = "", self._node
+        if step.how == "skipped" and node == "Report":
+            return  # It is written all the same, from what there is.
         if step.how == "skipped":
             self._console.print(f"  [dim]skipped {_describe(node)}[/]")
             return
@@ -128,8 +131,23 @@ def print_verdict(console: Console, name: str, result: "RunResult") -> None:
         )
     if verdict.findings:
         console.print(_findings_table(verdict.findings))
+    for line in _accuracies(result.evaluation):
+        console.print(f"  use     {line}", soft_wrap=True)
     console.print(f"  model   {result.pushed or 'not pushed'}", soft_wrap=True)
     console.print(f"  report  {result.report}", soft_wrap=True)
+
+
+def _accuracies(evaluation: EvaluationRecord | None) -> Iterator[str]:
+    """Says how good the model is in use, and in training mode beside it."""
+    for result in evaluation.results if evaluation else ():
+        if result.model != CANDIDATE or result.split == "train":
+            continue
+        trained = evaluation and evaluation.result(TRAINING_MODE, result.split)
+        beside = f", {trained.accuracy:.1%} in training mode" if trained else ""
+        yield (
+            f"accuracy {result.accuracy:.1%} on {result.num_examples} {result.split} "
+            f"examples{beside}"
+        )
 
 
 def result_as_json(result: "RunResult") -> str:

@@ -18,6 +18,7 @@ from components.artifact_io import FINDINGS_FILE
 from components.errors import InputError
 from components.findings import Verdict
 from components.records.blessing import BLESSING_FILE, Blessing
+from components.records.evaluation import EVALUATION_FILE, EvaluationRecord
 from components.report.inputs import ReportInputs
 from components.report.render import render_report
 from pipeline.config import GuardConfig
@@ -62,12 +63,14 @@ class RunResult:
         before training.
       pushed: Folder of the published model, None if nothing was published.
       report: The HTML report.
+      evaluation: What was measured; None where nothing could be.
     """
 
     verdict: Verdict
     blessed: bool
     pushed: Path | None
     report: Path
+    evaluation: EvaluationRecord | None = None
 
 
 def run_pipeline(
@@ -114,6 +117,7 @@ def run_pipeline(
         blessed=blessing.blessed,
         pushed=_pushed(outputs["GuardedPusher"]["pushed_model"]),
         report=report,
+        evaluation=_measured(outputs["GuardedEvaluator"]["evaluation"]),
     )
 
 
@@ -218,6 +222,15 @@ def _data_verdict(outputs: Mapping[str, Outputs]) -> Verdict:
             "the run ended before the model was judged, without a reason"
         )
     return verdict
+
+
+def _measured(
+    evaluation: metadata_store_pb2.Artifact,
+) -> EvaluationRecord | None:
+    path = Path(evaluation.uri, EVALUATION_FILE)
+    if not path.is_file():
+        return None  # The verdict says why.
+    return EvaluationRecord.from_json(path.read_text(encoding="utf-8"))
 
 
 def _pushed(artifact: metadata_store_pb2.Artifact) -> Path | None:

@@ -147,9 +147,7 @@ def check_split(
             held_out.add(_content_hash(batch).numpy(), class_ids.numpy())
     except _UNREADABLE as error:
         raise InputError(
-            "training split: expected tf.Examples with the features "
-            f"{', '.join(sorted(inputs.parsing_spec))} and the label "
-            f"{classes.label_key!r}, but reading failed: "
+            f"{_unreadable_part(error, inputs, classes)}, but reading failed: "
             f"{_reason(error)}; fill in missing values, leave the feature out, or "
             "mend the record"
         ) from error
@@ -293,6 +291,20 @@ def _check_finite(features: np.ndarray, inputs: ModelInputs) -> None:
     raise InputError(
         f"feature {name!r}: expected finite numbers, but {rows} training examples "
         "hold NaN or infinity; fill in or drop them"
+    )
+
+
+def _unreadable_part(error: Exception, inputs: ModelInputs, classes: ClassTable) -> str:
+    """Says what was expected of the feature at fault, or of all if none is named."""
+    named = re.search(r"Feature: (.+?) \(data type|Key: (.+?), *Index", str(error))
+    if named:
+        name = named[1] or named[2]
+        return f"feature {name!r}: expected its value in every training example"
+    names = sorted(inputs.parsing_spec)
+    listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if names[8:] else "")
+    return (
+        f"training split: expected tf.Examples with the features {listed} and the "
+        f"label {classes.label_key!r}"
     )
 
 

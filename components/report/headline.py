@@ -72,7 +72,9 @@ def _push(inputs: ReportInputs) -> str:
         return f"In production as version {formats.name(inputs.push.version)}" + (
             f", in {formats.clean(where)}" if where else ""
         )
-    reason = formats.clean(inputs.push.reason).rstrip(".")
+    # What blocked it stands above in full, and need not be said twice.
+    reason, _, _ = formats.clean(inputs.push.reason).partition(": blocked: ")
+    reason = reason.rstrip(".")
     return "Not in production" + (f": {reason}" if reason else "")
 
 

@@ -78,8 +78,13 @@ def test_leakage_ignores_what_the_data_section_ignores(write):
         ),
         pytest.param(
             SMALLEST.replace("label: species", "label: species, image: {hight: 8}"),
-            ["data.image", "more problems"],
+            ["data.image.hight", "did you mean 'height'", "3 more problems"],
             id="unknown-key-in-an-optional-section",
+        ),
+        pytest.param(
+            SMALLEST.replace("label: species", "lable: species"),
+            ["data.lable", "did you mean 'label'", "1 more problem)"],
+            id="misspelt-key-that-is-required",
         ),
         pytest.param(
             SMALLEST + "evaluation: {xyzzy: 1}\n",

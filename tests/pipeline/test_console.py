@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import io
 import json
 import logging
@@ -9,6 +10,12 @@ from rich.console import Console
 
 from components.causes import Severity
 from components.findings import Subject, Verdict, find
+from components.records.evaluation import (
+    CANDIDATE,
+    TRAINING_MODE,
+    EvaluationRecord,
+    ModelResult,
+)
 from pipeline import console as display
 from pipeline.local_runner import RunResult, Step
 
@@ -52,6 +59,28 @@ def test_a_blessed_verdict_names_the_model(screen):
     display.print_verdict(screen, "digits", result(blessed=True, pushed=model))
     assert "BLESSED" in shown(screen)
     assert "/serving/17" in shown(screen)
+
+
+def measured(model, right):
+    return ModelResult(
+        model=model,
+        split="eval",
+        num_examples=100,
+        confusion=((right, 100 - right), (0, 0)),
+        mean_loss=0.1,
+        output_spread=(0.1, 0.1),
+    )
+
+
+def test_the_accuracy_in_use_stands_beside_that_in_training_mode(screen):
+    record = EvaluationRecord(
+        class_names=("a", "b"),
+        results=(measured(CANDIDATE, 28), measured(TRAINING_MODE, 98)),
+    )
+    blocked = dataclasses.replace(result(GAP), evaluation=record)
+    display.print_verdict(screen, "digits", blocked)
+    line = "accuracy 28.0% on 100 eval examples, 98.0% in training mode"
+    assert line in shown(screen)
 
 
 def test_square_brackets_of_the_data_are_shown_as_they_are(screen):
