@@ -7,6 +7,7 @@ from tfx.types import channel, component_spec, standard_artifacts
 from components.artifacts import ClassWeights, GuardFindings
 from components.class_balance.config import ClassBalanceConfig
 from components.class_balance.executor import Executor
+from components.code_version import code_sha256
 from components.errors import InputError
 
 
@@ -16,6 +17,7 @@ class ClassBalanceValidatorSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "label_key": component_spec.ExecutionParameter(type=str),
         "config": component_spec.ExecutionParameter(type=str),
+        "code_sha256": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "statistics": component_spec.ChannelParameter(
@@ -88,6 +90,7 @@ class ClassBalanceValidator(base_component.BaseComponent):
             )
         super().__init__(
             ClassBalanceValidatorSpec(
+                code_sha256=code_sha256(),
                 statistics=statistics,
                 schema=schema,
                 label_key=label_key,

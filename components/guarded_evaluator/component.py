@@ -9,6 +9,7 @@ from tfx.types import component_spec, standard_artifacts, standard_component_spe
 from tfx.utils import json_utils
 
 from components.artifacts import ClassWeights, GuardFindings
+from components.code_version import code_sha256
 from components.guarded_evaluator.config import EvaluationConfig
 from components.guarded_evaluator.executor import Executor
 from components.guarded_evaluator.inputs import UPSTREAM_KEYS
@@ -23,6 +24,7 @@ class GuardedEvaluatorSpec(component_spec.ComponentSpec):
         **_STOCK.PARAMETERS,
         "label_key": component_spec.ExecutionParameter(type=str),
         "config": component_spec.ExecutionParameter(type=str),
+        "code_sha256": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         **_STOCK.INPUTS,
@@ -115,6 +117,7 @@ class GuardedEvaluator(Evaluator):
         """
         config = config or EvaluationConfig()
         spec = GuardedEvaluatorSpec(
+            code_sha256=code_sha256(),
             examples=examples,
             model=model,
             baseline_model=baseline_model,

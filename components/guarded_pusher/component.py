@@ -7,13 +7,17 @@ from tfx.types import channel, component_spec, standard_artifacts
 
 from components import registry
 from components.artifacts import ClassWeights
+from components.code_version import code_sha256
 from components.guarded_pusher import executor
 
 
 class GuardedPusherSpec(component_spec.ComponentSpec):
     """What goes into `GuardedPusher` and what comes out."""
 
-    PARAMETERS = {"destination": component_spec.ExecutionParameter(type=str)}
+    PARAMETERS = {
+        "destination": component_spec.ExecutionParameter(type=str),
+        "code_sha256": component_spec.ExecutionParameter(type=str),
+    }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "model_blessing": component_spec.ChannelParameter(
@@ -91,6 +95,7 @@ class GuardedPusher(base_component.BaseComponent):
             registry.check_destination(destination)
         super().__init__(
             spec=GuardedPusherSpec(
+                code_sha256=code_sha256(),
                 model=model,
                 model_blessing=model_blessing,
                 class_weights=class_weights,

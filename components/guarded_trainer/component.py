@@ -6,6 +6,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from components.artifacts import ClassWeights, GuardFindings
+from components.code_version import code_sha256
 from components.guarded_trainer import user_code
 from components.guarded_trainer.config import InputConfig, TrainingConfig
 from components.guarded_trainer.executor import Executor
@@ -19,6 +20,7 @@ class GuardedTrainerSpec(component_spec.ComponentSpec):
         "source_sha256": component_spec.ExecutionParameter(type=str),
         "inputs": component_spec.ExecutionParameter(type=str),
         "config": component_spec.ExecutionParameter(type=str),
+        "code_sha256": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -92,6 +94,7 @@ class GuardedTrainer(base_component.BaseComponent):
         """
         super().__init__(
             spec=GuardedTrainerSpec(
+                code_sha256=code_sha256(),
                 build_model=build_model,
                 source_sha256=user_code.source_digest(build_model),
                 inputs=inputs.to_json(),

@@ -6,6 +6,7 @@ from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components import registry
+from components.code_version import code_sha256
 from components.latest_blessed_model import executor
 
 
@@ -15,6 +16,7 @@ class LatestBlessedModelSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "destination": component_spec.ExecutionParameter(type=str),
         "registry_state": component_spec.ExecutionParameter(type=str),
+        "code_sha256": component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict[str, component_spec.ChannelParameter] = {}
     OUTPUTS = {"model": component_spec.ChannelParameter(type=standard_artifacts.Model)}
@@ -73,6 +75,7 @@ class LatestBlessedModel(base_component.BaseComponent):
             registry.check_destination(destination)
         super().__init__(
             spec=LatestBlessedModelSpec(
+                code_sha256=code_sha256(),
                 destination=destination,
                 registry_state=registry_state,
                 model=channel.Channel(type=standard_artifacts.Model),

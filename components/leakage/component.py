@@ -6,6 +6,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from components.artifacts import GuardFindings
+from components.code_version import code_sha256
 from components.leakage.config import LeakageConfig
 from components.leakage.executor import Executor
 
@@ -16,6 +17,7 @@ class LeakageValidatorSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "label_key": component_spec.ExecutionParameter(type=str),
         "config": component_spec.ExecutionParameter(type=str),
+        "code_sha256": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -73,6 +75,7 @@ class LeakageValidator(base_beam_component.BaseBeamComponent):
         """
         super().__init__(
             spec=LeakageValidatorSpec(
+                code_sha256=code_sha256(),
                 examples=examples,
                 schema=schema,
                 label_key=label_key,

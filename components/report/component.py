@@ -5,6 +5,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components.artifacts import ClassWeights, GuardReport
+from components.code_version import code_sha256
 from components.report import executor
 from components.report.inputs import DEFAULT_TITLE
 
@@ -14,6 +15,7 @@ class ReportSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "title": component_spec.ExecutionParameter(type=str),
+        "code_sha256": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "blessing": component_spec.ChannelParameter(
@@ -88,6 +90,7 @@ class Report(base_component.BaseComponent):
         """
         super().__init__(
             ReportSpec(
+                code_sha256=code_sha256(),
                 title=title,
                 blessing=blessing,
                 evaluation=evaluation,

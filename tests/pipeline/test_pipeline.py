@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
+from components.code_version import code_sha256
 from components.errors import InputError
 from pipeline.config import parse_config
 from pipeline.pipeline import create_pipeline, make_example_gen
@@ -113,3 +114,11 @@ def test_a_missing_data_folder_is_refused(config, tmp_path):
     data = config.data.model_copy(update={"path": tmp_path / "nowhere"})
     with pytest.raises(InputError, match="nowhere: expected a folder"):
         make_example_gen(data)
+
+
+def test_new_code_of_ours_is_not_served_old_results(config):
+    nodes = create_pipeline(config).components
+    ours = [node for node in nodes if type(node).__module__.startswith("components.")]
+    assert len(ours) == 7
+    for node in ours:
+        assert node.exec_properties["code_sha256"] == code_sha256()

@@ -18,7 +18,7 @@ def test_declares_a_pushed_model():
     assert pusher.id == "GuardedPusher"
     assert set(pusher.inputs) == {"model", "model_blessing"}
     assert pusher.outputs["pushed_model"].type is standard_artifacts.PushedModel
-    assert pusher.exec_properties == {"destination": "/srv/models"}
+    assert pusher.exec_properties["destination"] == "/srv/models"
 
 
 def test_needs_no_blessing_to_be_declared():

@@ -20,10 +20,8 @@ def test_declares_a_model():
     assert latest.id == "LatestBlessedModel"
     assert latest.inputs == {}
     assert latest.outputs["model"].type is standard_artifacts.Model
-    assert latest.exec_properties == {
-        "destination": "/srv/models",
-        "registry_state": "17",
-    }
+    assert latest.exec_properties["destination"] == "/srv/models"
+    assert latest.exec_properties["registry_state"] == "17"
 
 
 @pytest.mark.parametrize("destination", ["", "gs://bucket/models"])

@@ -13,7 +13,7 @@ def test_the_blessing_alone_makes_a_report():
     report = Report(blessing=BLESSING)
     assert set(report.inputs) == {"blessing"}
     assert report.outputs["report"].type is GuardReport
-    assert report.exec_properties == {"title": DEFAULT_TITLE}
+    assert report.exec_properties["title"] == DEFAULT_TITLE
 
 
 def test_takes_all_records_of_a_run():
@@ -26,7 +26,7 @@ def test_takes_all_records_of_a_run():
     channels = {key: channel.Channel(type=kind) for key, kind in optional.items()}
     report = Report(blessing=BLESSING, title="digits", **channels)
     assert set(report.inputs) == {"blessing", *optional}
-    assert report.exec_properties == {"title": "digits"}
+    assert report.exec_properties["title"] == "digits"
 
 
 def test_refuses_what_is_no_blessing():
