@@ -19,7 +19,8 @@ def example():
             values = values if isinstance(values, list) else [values]
             feature = example.features.feature[name]
             getattr(feature, fields[type(values[0])]).value.extend(values)
-        return example.SerializeToString()
+        # Else the order of the features, and so the hash, differs between processes.
+        return example.SerializeToString(deterministic=True)
 
     return make
 

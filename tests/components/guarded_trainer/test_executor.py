@@ -144,7 +144,12 @@ def test_numbers_with_text_labels_and_weights(train, rows):
         made.serialized,
         SCHEMA % "BYTES",
         table=table,
-        config={"epochs": 8, "learning_rate": 0.05, "hyperparameters": {"units": 5}},
+        config={
+            "epochs": 8,
+            "learning_rate": 0.05,
+            "min_held_out": 10,
+            "hyperparameters": {"units": 5},
+        },
     )
     verdict = artifact_io.read_findings(outputs["findings"])
     assert verdict.passed

@@ -67,7 +67,7 @@ def easy(rows, split):
 
 def test_training_learns_and_is_recorded(easy):
     fitted, head = train(
-        network(), easy, CONFIG.model_copy(update={"learning_rate": 0.1})
+        network(), easy, CONFIG.model_copy(update={"learning_rate": 0.3})
     )
     assert len(fitted.epochs) == 3
     assert fitted.epochs[-1].held_out_accuracy > 0.8
@@ -89,7 +89,7 @@ def test_nothing_is_held_out_where_nothing_can_be(rows, split):
 def test_best_weights_are_restored(rows, split):
     made = split(rows(100, 100, spread=8.0).serialized, held_out_share=0.25)
     model = network(layers.Dense(16, "relu"))
-    config = TrainingConfig(epochs=30, batch_size=8, learning_rate=0.3, patience=2)
+    config = TrainingConfig(epochs=30, batch_size=8, learning_rate=0.03, patience=2)
     fitted, head = train(model, made, config)
     assert len(fitted.epochs) < 30
     assert fitted.stopped_because == "no better held-out loss in 2 epochs"
@@ -104,7 +104,7 @@ def test_best_weights_are_restored(rows, split):
 def test_without_patience_all_epochs_are_trained_and_the_best_kept(rows, split):
     made = split(rows(100, 100, spread=8.0).serialized, held_out_share=0.25)
     model = network(layers.Dense(16, "relu"))
-    config = TrainingConfig(epochs=6, batch_size=8, learning_rate=0.3, patience=None)
+    config = TrainingConfig(epochs=6, batch_size=8, learning_rate=0.03, patience=None)
     fitted, head = train(model, made, config)
     losses = [epoch.held_out_loss for epoch in fitted.epochs]
     assert len(losses) == 6
