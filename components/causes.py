@@ -65,6 +65,15 @@ _BLOCK, _WARN = Severity.BLOCK, Severity.WARN
 
 _TABLE = (
     Cause(
+        "schema_anomaly",
+        _BLOCK,
+        "The data do not have the form they should: values missing, of another type, "
+        "or outside their domain.",
+        "Mend the values named in the message, or correct the schema where it is too "
+        "narrow.",
+        (Stage.STATISTICS,),
+    ),
+    Cause(
         "missing_class",
         _BLOCK,
         "A class is absent from a split, so it cannot be learnt or cannot be judged.",

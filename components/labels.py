@@ -35,6 +35,10 @@ class ClassTable(Settings):
     is 1, so that the learning rate keeps its meaning."""
     weighting: str = "none"
     """How the weights were computed."""
+    priors: tuple[float, ...] = ()
+    """Share of each class in the training split, for a loss with adjusted logits
+    (Menon et al. 2021); all positive, their sum is 1. Empty where they are not
+    known."""
 
     @pydantic.model_validator(mode="after")
     def _one_entry_per_class(self) -> "ClassTable":
@@ -42,6 +46,11 @@ class ClassTable(Settings):
             raise ValueError(
                 f"{len(self.labels)} labels, {len(self.train_counts)} counts and "
                 f"{len(self.weights)} weights: there must be one of each per class"
+            )
+        if self.priors and len(self.priors) != len(self.labels):
+            raise ValueError(
+                f"{len(self.labels)} labels and {len(self.priors)} priors: there must "
+                "be one of each per class, or no prior at all"
             )
         return self
 

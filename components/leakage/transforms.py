@@ -12,6 +12,8 @@ import apache_beam as beam
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from components.content.examples import describe_row, label_text, read_features
+from components.content.fingerprint import fingerprint
 from components.leakage.combiners import (
     MAX_NAMES,
     CountMembersFn,
@@ -20,8 +22,6 @@ from components.leakage.combiners import (
     Tally,
     smallest,
 )
-from components.leakage.examples import describe_row, label_text, read_features
-from components.leakage.fingerprint import fingerprint
 from components.leakage.summary import Summary
 
 UNREADABLE, FLOAT_LABEL = "unreadable", "float_labels"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.leakage.fingerprint import canonical_value, fingerprint
+from components.content.fingerprint import canonical_value, fingerprint
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 VALUES = st.one_of(

@@ -4,7 +4,7 @@ import pytest
 from google.protobuf.message import DecodeError
 from tensorflow.core.example import example_pb2
 
-from components.leakage.examples import describe_row, label_text, read_features
+from components.content.examples import describe_row, label_text, read_features
 
 
 def test_features_are_read_with_their_types(example):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from tensorflow.core.example import example_pb2, feature_pb2
 
-from components.leakage.fingerprint import Values
+from components.content.fingerprint import Values
 
 _MAX_TEXT = 120  # Characters of a row's description.
 
