@@ -39,6 +39,10 @@ class ClassTable(Settings):
     """Share of each class in the training split, for a loss with adjusted logits
     (Menon et al. 2021); all positive, their sum is 1. Empty where they are not
     known."""
+    split_counts: dict[str, tuple[int, ...]] = {}
+    """Examples of each class in each split, the training split first, by the name of
+    the split; a split whose labels are not all known is left out. Empty where only
+    the training split was counted."""
 
     @pydantic.model_validator(mode="after")
     def _one_entry_per_class(self) -> "ClassTable":
@@ -52,6 +56,12 @@ class ClassTable(Settings):
                 f"{len(self.labels)} labels and {len(self.priors)} priors: there must "
                 "be one of each per class, or no prior at all"
             )
+        for split, counts in self.split_counts.items():
+            if len(counts) != len(self.labels):
+                raise ValueError(
+                    f"{len(self.labels)} labels and {len(counts)} counts of split "
+                    f"{split!r}: there must be one of each per class"
+                )
         return self
 
     @property

@@ -29,7 +29,7 @@ MAX_WHOLE_MATRIX = 30
 MAX_CONFUSED = 20
 """Classes in the confusion matrix of a problem with more than that."""
 
-_NAME_LENGTH = 22
+NAME_LENGTH = 22
 _MODES = {
     CANDIDATE: "inference mode",
     TRAINING_MODE: "training mode",
@@ -146,67 +146,6 @@ def class_counts(result: ModelResult) -> tuple[tuple[int, ...], tuple[int, ...]]
     return true, tuple(sum(column) for column in zip(*result.confusion, strict=True))
 
 
-def distributions(
-    evaluation: EvaluationRecord | None, classes: ClassTable | None
-) -> tuple[BarChart, ...]:
-    """Returns, per split, the share of each class among labels and predictions.
-
-    Without an evaluation, the labels of the training split alone.
-    """
-    made = []
-    if evaluation is not None:
-        for split in ordered_splits(evaluation):
-            result = evaluation.result(CANDIDATE, split)
-            if result is not None and has_predictions(result):
-                true, predicted = map(_shares, class_counts(result))
-                names = evaluation.class_names
-                made.append(_distribution(split, names, true, predicted))
-    if not made and classes is not None and any(classes.train_counts):
-        shares = _shares(classes.train_counts)
-        made.append(_distribution("train", classes.class_names, shares, None))
-    return tuple(made)
-
-
-def _distribution(
-    split: str, names: Sequence[str], labels: Numbers, predicted: Numbers | None
-) -> BarChart:
-    """Shows all classes, or those where labels and predictions differ most."""
-    differences = [
-        abs((p or 0.0) - (t or 0.0))
-        for t, p in zip(labels, predicted or labels, strict=True)
-    ]
-    rarity = [share or 0.0 for share in labels]
-    # Without predictions the rarest classes are those worth a look.
-    interest = [-share for share in rarity] if predicted is None else differences
-    shown = _largest(interest, MAX_BARS)
-    series = [Series("labels", _pick(labels, shown))]
-    shown_split = formats.name(split, _NAME_LENGTH)
-    if predicted is None:
-        series_words = "Share of each class among the labels"
-        extreme = min(range(len(names)), key=rarity.__getitem__)
-        detail = (
-            f"The rarest class, {formats.name(names[extreme])}, has "
-            f"{formats.share(labels[extreme])}."
-        )
-    else:
-        series.append(Series("predictions", _pick(predicted, shown)))
-        series_words = "Share of each class among labels and predictions"
-        extreme = max(range(len(names)), key=differences.__getitem__)
-        detail = (
-            f"They differ most for class {formats.name(names[extreme])}: "
-            f"{formats.share(labels[extreme])} of the labels, "
-            f"{formats.share(predicted[extreme])} of the predictions."
-        )
-    return BarChart(
-        id=f"distribution-{_id(split)}",
-        title=f"Split {shown_split}",
-        labels=tuple(formats.name(names[k], _NAME_LENGTH) for k in shown),
-        series=tuple(series),
-        percent=True,
-        alt=f"{series_words}, split {shown_split}. {detail}",
-    )
-
-
 def confusion(evaluation: EvaluationRecord, split: str) -> HeatMap | None:
     """Returns the candidate's confusion matrix, or its most confused part."""
     result = evaluation.result(CANDIDATE, split)
@@ -218,16 +157,16 @@ def confusion(evaluation: EvaluationRecord, split: str) -> HeatMap | None:
     if size > MAX_WHOLE_MATRIX:
         true, predicted = class_counts(result)
         wrong = [true[k] + predicted[k] - 2 * matrix[k][k] for k in range(size)]
-        shown = _largest(wrong, MAX_CONFUSED)
+        shown = largest(wrong, MAX_CONFUSED)
     accuracy = formats.share(result.accuracy)
     return HeatMap(
         id="confusion-matrix",
-        title=f"Split {formats.name(split, _NAME_LENGTH)}",
+        title=f"Split {formats.name(split, NAME_LENGTH)}",
         labels=tuple(
-            formats.name(evaluation.class_names[k], _NAME_LENGTH) for k in shown
+            formats.name(evaluation.class_names[k], NAME_LENGTH) for k in shown
         ),
         counts=tuple(tuple(matrix[row][k] for k in shown) for row in shown),
-        shares=tuple(_pick(_shares(matrix[row]), shown) for row in shown),
+        shares=tuple(pick(shares(matrix[row]), shown) for row in shown),
         alt=f"Confusion matrix of {len(shown)} of {size} classes: true class by row, "
         f"predicted class by column. {accuracy} of all examples lie on the diagonal.",
     )
@@ -245,12 +184,12 @@ def modes(evaluation: EvaluationRecord) -> tuple[BarChart, ...]:
             values = tuple(r.accuracy if percent else r.mean_loss for r in results)
             show = formats.share if percent else formats.number
             texts = tuple(show(value) for value in values)
-            names = tuple(mode_name(r.model)[:_NAME_LENGTH] for r in results)
-            title = f"{measure.capitalize()}, split {formats.name(split, _NAME_LENGTH)}"
+            names = tuple(mode_name(r.model)[:NAME_LENGTH] for r in results)
+            title = f"{measure.capitalize()}, split {formats.name(split, NAME_LENGTH)}"
             said = ", ".join(f"{n} {t}" for n, t in zip(names, texts, strict=True))
             made.append(
                 BarChart(
-                    id=f"modes-{measure}-{_id(split)}",
+                    id=f"modes-{measure}-{fragment(split)}",
                     title=title,
                     labels=names,
                     series=(Series(measure, values),),
@@ -318,8 +257,8 @@ def batch_norm(drifts: Sequence[BatchNormDrift]) -> tuple[BarChart, ...]:
         _infinite_if_nan(d.mean_shift) + _infinite_if_nan(d.log_variance_ratio)
         for d in drifts
     ]
-    shown = [drifts[k] for k in _largest(worst, MAX_BARS)]
-    labels = tuple(formats.name(d.layer, _NAME_LENGTH) for d in shown)
+    shown = [drifts[k] for k in largest(worst, MAX_BARS)]
+    labels = tuple(formats.name(d.layer, NAME_LENGTH) for d in shown)
     made = []
     for key, title in (
         ("mean_shift", "Shift of the mean (standard deviations)"),
@@ -348,13 +287,13 @@ def weights(classes: ClassTable) -> BarChart | None:
         return None
     # On a log scale, half and double are equally far from an ordinary weight.
     unusual = [abs(math.log(w)) if w > 0 else math.inf for w in classes.weights]
-    shown = _largest(unusual, MAX_BARS)
+    shown = largest(unusual, MAX_BARS)
     values = tuple(classes.weights[k] for k in shown)
     low, high = min(classes.weights), max(classes.weights)
     return BarChart(
         id="weights-by-class",
         title="Weight in the loss",
-        labels=tuple(formats.name(classes.class_names[k], _NAME_LENGTH) for k in shown),
+        labels=tuple(formats.name(classes.class_names[k], NAME_LENGTH) for k in shown),
         series=(Series("weight", values),),
         texts=tuple(formats.number(value, 3) for value in values),
         alt=f"Weight in the loss of {len(shown)} classes, between "
@@ -371,23 +310,25 @@ def _infinite_if_nan(value: float) -> float:
     return math.inf if math.isnan(value) else abs(value)
 
 
-def _shares(counts: Sequence[int]) -> Numbers:
+def shares(counts: Sequence[int]) -> Numbers:
+    """Returns each count as a share of their sum; None where that is 0."""
     total = sum(counts)
     return tuple(n / total if total else None for n in counts)
 
 
-def _largest(values: Sequence[float], limit: int) -> tuple[int, ...]:
+def largest(values: Sequence[float], limit: int) -> tuple[int, ...]:
     """Returns the positions of the `limit` largest values, in their own order."""
     by_size = sorted(range(len(values)), key=lambda k: -values[k])
     return tuple(sorted(by_size[:limit]))
 
 
-def _pick(values: Numbers, positions: Iterable[int]) -> Numbers:
+def pick(values: Numbers, positions: Iterable[int]) -> Numbers:
+    """Returns the values at the positions."""
     return tuple(values[k] for k in positions)
 
 
-def _id(text: str) -> str:
+def fragment(text: str) -> str:
     """Returns a text that can stand in a fragment id, distinct for distinct texts."""
     if text.isascii() and text.replace("_", "").isalnum():
         return text
-    return text.encode("utf-8", "replace").hex()
+    return f"x-{text.encode('utf-8', 'surrogatepass').hex()}"

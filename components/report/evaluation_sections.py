@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from components.records.evaluation import CANDIDATE, EvaluationRecord
-from components.report import charts, formats
+from components.report import charts, distribution_charts, formats
 from components.report.inputs import ReportInputs
 from components.report.page import Section, Table, absent
 
@@ -14,35 +14,51 @@ MAX_CLASSES = 1000
 
 _NO_EVALUATION = "this run evaluated no model."
 _OPEN_TABLE = 12  # Rows up to which a table is shown unfolded.
+_OF_PREDICTIONS = (
+    "in each class, the bar of the predictions is about as long as that of the labels, "
+    "and no class is far shorter than the others.",
+    "one class has nearly all predictions (collapse), or a class that has labels has "
+    "no predictions (dead class).",
+)
+_OF_LABELS = (
+    "no class is far shorter than the others, and each has about the same share in "
+    "every split.",
+    "a class without a bar (it is missing from the split), or bars of one class that "
+    "differ (the splits are not drawn from the same data).",
+)
 
 
 def distributions_section(inputs: ReportInputs) -> Section:
     """Shows what is labelled and what is predicted, per split."""
-    section = Section(id="distributions", title="Labels and predictions")
-    made = charts.distributions(inputs.evaluation, inputs.classes)
-    if not made:
-        why = absent(inputs, "evaluation", _nothing_predicted(inputs.evaluation))
-        return dataclasses.replace(section, absent=why)
     evaluation = inputs.evaluation
-    intro = []
+    predicted = evaluation is not None and charts.ordered_splits(evaluation)
+    title = "Labels and predictions" if inputs.has_model else "Classes per split"
+    section = Section(id="distributions", title=title)
+    made = distribution_charts.distributions(evaluation, inputs.classes)
+    if not made:
+        why = absent(inputs, "evaluation", _nothing_predicted(evaluation))
+        return dataclasses.replace(section, absent=why)
     classes = len(evaluation.class_names if evaluation else made[0].labels)
-    if evaluation is None or not charts.ordered_splits(evaluation):
-        why = absent(inputs, "evaluation", _NO_EVALUATION)
-        intro.append(f"Labels of the training split only. Predictions: {why}")
-        classes = len(inputs.classes.labels) if inputs.classes else classes
+    if not predicted and inputs.classes:
+        classes = len(inputs.classes.labels)
+    intro = []
+    if not predicted and inputs.has_model:
+        intro.append(f"Labels only. {absent(inputs, 'evaluation', _NO_EVALUATION)}")
     if classes > charts.MAX_BARS:
-        by = "labels and predictions differ most" if evaluation else "labels are rarest"
-        intro.append(f"The {charts.MAX_BARS} of {classes:,} classes whose {by}.")
+        differ = "labels and predictions" if predicted else "the splits"
+        two = len(made[0].series) > 1
+        which = f"{differ} differ most" if two else "labels are rarest"
+        whose = "for which" if two else "whose"
+        intro.append(f"The {charts.MAX_BARS} of {classes:,} classes {whose} {which}.")
     if evaluation is not None:
         intro += _not_finite(evaluation)
+    healthy, unhealthy = _OF_PREDICTIONS if predicted else _OF_LABELS
     return dataclasses.replace(
         section,
         intro=tuple(intro),
         charts=made,
-        healthy="in each class, the bar of the predictions is about as long as that "
-        "of the labels, and no class is far shorter than the others.",
-        unhealthy="one class has nearly all predictions (collapse), or a class that "
-        "has labels has no predictions (dead class).",
+        healthy=healthy,
+        unhealthy=unhealthy,
     )
 
 
@@ -218,7 +234,11 @@ def _class_table(inputs: ReportInputs) -> Table | None:
     names: Sequence[str] = ()
     if classes is not None:
         names = classes.class_names
-        columns.append(("Train", list(map(formats.count, classes.train_counts))))
+        counted = {"Train": classes.train_counts}
+        if evaluation is None and classes.split_counts:
+            counted = dict(classes.split_counts)
+        for title, counts in counted.items():
+            columns.append((formats.name(title), list(map(formats.count, counts))))
         columns.append(("Weight", [formats.number(w, 3) for w in classes.weights]))
     split = charts.judged_split(evaluation) if evaluation else None
     result = evaluation.result(CANDIDATE, split) if evaluation and split else None

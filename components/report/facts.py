@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The foot of the page: what somebody needs to find or repeat the run."""
 
+from components.labels import ClassTable
 from components.records.evaluation import CANDIDATE
 from components.records.training import TrainingRecord
-from components.report import charts, formats
+from components.report import charts, distribution_charts, formats
 from components.report.inputs import ReportInputs
 
 
@@ -28,7 +29,23 @@ def list_facts(inputs: ReportInputs) -> tuple[tuple[str, str], ...]:
                 facts.append((f"Evaluated on {formats.name(split)}", examples))
     if inputs.training is not None:
         facts += _training_facts(inputs.training)
+    if not inputs.has_model and inputs.classes is not None:
+        facts += _data_facts(inputs.classes)
     return tuple(facts)
+
+
+def _data_facts(classes: ClassTable) -> list[tuple[str, str]]:
+    return [
+        ("Label", formats.name(classes.label_key)),
+        ("Classes", formats.count(len(classes.labels))),
+        *(
+            (
+                f"Labelled in {formats.name(split)}",
+                formats.counted(sum(counts), "example"),
+            )
+            for split, counts in distribution_charts.split_counts(classes).items()
+        ),
+    ]
 
 
 def _training_facts(training: TrainingRecord) -> list[tuple[str, str]]:

@@ -11,16 +11,24 @@ NOT_A_NUMBER = "not a number"
 _NARROW_SPACE = "\u202f"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MOST_DIGITS = 12
+_ORDER_MARKS = frozenset(
+    ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+)
 
 
 def visible(text: str) -> str:
-    """Returns `text` with what neither HTML nor SVG can carry replaced by U+FFFD.
+    """Returns `text` with what must not reach the page replaced by U+FFFD.
 
     These are control characters and lone surrogates, which labels taken from
-    raw bytes may hold.
+    raw bytes may hold and neither HTML nor SVG can carry, and the marks that
+    reverse the order of whatever comes next. Scripts written from right to left
+    need no such marks.
     """
     return "".join(
-        "\ufffd" if unicodedata.category(character) in ("Cc", "Cs") else character
+        "\ufffd"
+        if unicodedata.category(character) in ("Cc", "Cs")
+        or unicodedata.bidirectional(character) in _ORDER_MARKS
+        else character
         for character in text
     )
 

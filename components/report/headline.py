@@ -11,6 +11,7 @@ from components.report.page import Headline, Tile
 
 _NO_CAUSE = "The model was not blessed, but the decision names no cause."
 _NOT_JUDGED = "Nothing blocks so far, but no model was judged."
+_DATA_PASSED = "No check found anything in the data that blocks a training."
 _NOTHING_BLOCKS = "No check found anything that blocks this model."
 
 
@@ -18,12 +19,15 @@ def headline(inputs: ReportInputs) -> Headline:
     """Says how the run ended and why, the most likely root cause first.
 
     A model counts as good only if nothing blocks and it was blessed: where the
-    two disagree, or one is unknown, the page does not show success.
+    two disagree, or one is unknown, the page does not show success. Without a
+    model, the word is about the data.
     """
     verdict, blessing, push = inputs.verdict, inputs.blessing, inputs.push
     refused = blessing is not None and not blessing.blessed
     if refused or not verdict.passed:
         tone, word, reason = "bad", "Blocked", _NO_CAUSE
+    elif inputs.data and not inputs.has_model:
+        tone, word, reason = "good", "Data passed", _DATA_PASSED
     elif blessing is None:
         tone, word, reason = "open", "Not judged", _NOT_JUDGED
     elif push is None:

@@ -242,7 +242,7 @@ def _heat_map(chart: HeatMap) -> Figure:
     mesh = axes.pcolormesh(
         shares,
         # Few enough steps for the colour bar to be drawn as shapes: matplotlib
-        # puts in an image otherwise, which the page's policy does not show.
+        # puts in a bitmap otherwise, which blurs when the page is enlarged.
         cmap=matplotlib.colormaps["Blues"].resampled(20),
         vmin=0,
         vmax=1,

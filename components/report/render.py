@@ -19,12 +19,14 @@ def render_report(inputs: ReportInputs) -> str:
     """Renders the report of one run.
 
     The same inputs give the same page. Every text that comes from data is
-    escaped, and the page's policy forbids scripts and all network access.
+    escaped, and the page's policy forbids scripts and all network access; pictures
+    are part of it.
 
     The parts of the page can be linked to by these fragments: `verdict`,
-    `findings`, `finding-1` and so on in the order of the verdict,
+    `findings`, `finding-1` and so on in the order of the verdict, `leaks`,
     `distributions`, `confusion`, `modes`, `training`, `batchnorm`, `classes`
-    and `facts`; all of them always exist, but for the numbered ones.
+    and `facts`; all of them always exist, but for the numbered ones. Without a
+    model, those that would show it lead to `model`.
 
     Args:
       inputs: The records; all but the verdict may be absent.

@@ -5,78 +5,118 @@ Every number becomes text here and in the modules this one calls; the template
 only lays out.
 """
 
-import json
+from collections.abc import Mapping, Sequence
 
-from components.causes import Severity
 from components.findings import Finding
 from components.report import (
+    data_sections,
     evaluation_sections,
     facts,
     formats,
     headline,
+    leaks,
     training_sections,
 )
-from components.report.inputs import ReportInputs
-from components.report.page import FindingRow, ReportView
+from components.report.finding_rows import make_row
+from components.report.inputs import DATA_FINDINGS, ReportInputs
+from components.report.leaked_groups import MAX_FINDINGS as MAX_LEAKS
+from components.report.leaked_groups import groups_of
+from components.report.page import FindingRow, Leak, ReportView, Section
 
 MAX_FINDINGS = 200
 """Findings in the table; `verdict.json` has all."""
-MAX_EVIDENCE = 4000
-"""Characters of one finding's evidence."""
 
-_SEVERITY_WORDS = {
-    Severity.BLOCK: "blocks",
-    Severity.WARN: "warns",
-    Severity.INFO: "informs",
-}
+_NOTHING_FOUND = "No check found anything."
+_NOTHING_ELSE = "No check found anything else."
 
 
 def build_view(inputs: ReportInputs) -> ReportView:
     """Turns the records of a run into what its page says."""
-    findings = inputs.verdict.findings
+    decided = inputs.verdict.findings
+    shown = list(enumerate(decided[:MAX_FINDINGS], start=1))
+    apart = inputs.findings_apart[:MAX_FINDINGS]
+    shown_apart = list(enumerate(apart, start=len(shown) + 1))
+    found = _leaks(inputs, shown + shown_apart)
+    leading, sections = _sections(inputs, list(found.values()))
     return ReportView(
         title=formats.name(inputs.title),
+        has_model=inputs.has_model,
         headline=headline.headline(inputs),
         tiles=headline.tiles(inputs),
-        findings=tuple(
-            _row(number, finding)
-            for number, finding in enumerate(findings[:MAX_FINDINGS], start=1)
-        ),
-        findings_left_out=max(0, len(findings) - MAX_FINDINGS),
-        sections=(
-            evaluation_sections.distributions_section(inputs),
-            evaluation_sections.confusion_section(inputs),
-            evaluation_sections.modes_section(inputs),
-            training_sections.training_section(inputs),
-            training_sections.batch_norm_section(inputs),
-            evaluation_sections.classes_section(inputs),
-        ),
+        leading=leading,
+        findings_title="Other findings" if found and leading else "Findings",
+        findings=_rows(inputs, shown, found),
+        findings_left_out=max(0, len(decided) - MAX_FINDINGS),
+        findings_absent=_NOTHING_ELSE if decided else _NOTHING_FOUND,
+        findings_notes=_unread(inputs),
+        apart=_rows(inputs, shown_apart, found),
+        sections=sections,
         facts=facts.list_facts(inputs),
         versions=facts.list_versions(inputs),
     )
 
 
-def _row(number: int, finding: Finding) -> FindingRow:
-    measured, limit = formats.measured_and_limit(
-        finding.measured, finding.limit, finding.unit
-    )
-    evidence = ""
-    if finding.evidence:
-        evidence = json.dumps(
-            finding.evidence, indent=2, ensure_ascii=False, default=str
+def _leaks(
+    inputs: ReportInputs, numbered: Sequence[tuple[int, Finding]]
+) -> dict[int, Leak]:
+    """Returns the findings that are shown with their examples, by their number."""
+    with_groups = [entry for entry in numbered if groups_of(entry[1])][:MAX_LEAKS]
+    return {
+        number: leaks.make_leak(
+            inputs,
+            number,
+            finding,
+            f"leak-{position}" if inputs.has_model else f"finding-{number}",
         )
-        if len(evidence) > MAX_EVIDENCE:
-            evidence = evidence[:MAX_EVIDENCE] + "\n… (all of it is in verdict.json)"
-    return FindingRow(
-        id=f"finding-{number}",
-        cause=finding.cause,
-        severity=finding.severity.value,
-        severity_word=_SEVERITY_WORDS[finding.severity],
-        subject=formats.clean(str(finding.subject)),
-        measured=measured,
-        limit=limit,
-        message=formats.clean(finding.message),
-        remedy=formats.clean(finding.remedy),
-        evidence="\n".join(map(formats.visible, evidence.split("\n"))),
-        found_by=formats.clean(finding.found_by),
+        for position, (number, finding) in enumerate(with_groups, start=1)
+    }
+
+
+def _rows(
+    inputs: ReportInputs,
+    numbered: Sequence[tuple[int, Finding]],
+    found: Mapping[int, Leak],
+) -> tuple[FindingRow, ...]:
+    """Returns the rows of a table, without what already stands above it."""
+    return tuple(
+        make_row(
+            number,
+            finding,
+            leak=found[number].id if number in found else "",
+            omit=("groups",) if number in found else (),
+        )
+        for number, finding in numbered
+        if inputs.has_model or number not in found
     )
+
+
+def _unread(inputs: ReportInputs) -> tuple[str, ...]:
+    """Names the data guards whose findings could not be read.
+
+    Without a model, the verdict itself holds that as a finding.
+    """
+    return tuple(
+        f"{key} could not be read: {formats.clean(inputs.unreadable[key])}"
+        for key in DATA_FINDINGS
+        if key in inputs.unreadable and inputs.has_model
+    )
+
+
+def _sections(
+    inputs: ReportInputs, found: Sequence[Leak]
+) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
+    """Returns the parts before and after the findings."""
+    leaked = leaks.leaks_section(inputs, found)
+    distributions = evaluation_sections.distributions_section(inputs)
+    classes = evaluation_sections.classes_section(inputs)
+    if inputs.has_model:
+        return (), (
+            leaked,
+            distributions,
+            evaluation_sections.confusion_section(inputs),
+            evaluation_sections.modes_section(inputs),
+            training_sections.training_section(inputs),
+            training_sections.batch_norm_section(inputs),
+            classes,
+        )
+    return data_sections.arrange(inputs, leaked, distributions, classes)

@@ -95,6 +95,7 @@ class TestClassTable:
             {"labels": (0,)},
             {"train_counts": (1, 2, 3)},
             {"weights": ()},
+            {"split_counts": {"train": (1, 1), "eval": (1, 2, 3)}},
         ],
     )
     def test_has_one_entry_per_class(self, changes):

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs of every kind that a report has to show, as plain records."""
 
+import dataclasses
+import io
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from components import findings
 from components.causes import Severity
@@ -24,7 +29,7 @@ from components.records.training import (
     Recalibration,
     TrainingRecord,
 )
-from components.report.inputs import Push, ReportInputs
+from components.report.inputs import DataFindings, Picture, Push, ReportInputs
 
 VERSIONS = {"tensorflow": "2.16.2", "keras": "3.12.0", "tfx": "1.16.0"}
 SHA256 = "9f2b" * 16
@@ -399,6 +404,109 @@ def make_not_a_number() -> ReportInputs:
     )
 
 
+def make_picture(pixels: np.ndarray) -> Picture:
+    """Encodes uint8 pixels, shape (height, width) or (height, width, 3), as PNG."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return Picture(file.getvalue(), pixels.shape[1], pixels.shape[0])
+
+
+def make_group(number: int, **changes) -> dict:
+    """Returns evidence of one digit in train and in eval, as LeakageValidator does."""
+    name = f"pictures/{number:016x}.png"
+    return {
+        "fingerprint": f"{number:032x}",
+        "examples": {"train": 2, "eval": 1},
+        "num_labels": 1,
+        "labels": {"train": {str(number): 2}, "eval": {str(number): 1}},
+        "rows": {"train": [f"path=b'{number}.png'"], "eval": [f"path=b'{number}.bmp'"]},
+        "pictures": {"train": [name], "eval": [name]},
+        **changes,
+    }
+
+
+def make_leak(
+    groups: Sequence[dict], cause: str = "duplicate_leakage", **changes
+) -> findings.Finding:
+    return findings.find(
+        cause,
+        **{
+            "message": "9 of 360 examples of split eval also stand in split train.",
+            "subject": Subject(split="eval"),
+            "measured": 0.025,
+            "limit": 0.0,
+            "unit": "share",
+            "found_by": "LeakageValidator",
+            "evidence": {
+                "num_groups": 9,
+                "num_examples": 9,
+                "share_interval_95": [0.0115, 0.0469],
+                "groups": list(groups),
+            },
+            **changes,
+        },
+    )
+
+
+def make_leaked_digits() -> ReportInputs:
+    """A run that its data stop: digits in both splits, one of them changed a little."""
+    images = load_digits().images[:4] * 15
+    pictures = {
+        f"pictures/{k:016x}.png": make_picture(image.astype(np.uint8))
+        for k, image in enumerate(images)
+    }
+    near = make_group(3, similarity=0.987, examples={"train": 1, "eval": 1})
+    leakage = Verdict.of(
+        [
+            make_leak([make_group(0), make_group(1), make_group(2)]),
+            make_leak([near], "near_duplicate_leakage", message="Almost the same."),
+        ]
+    )
+    features = Verdict.of(
+        [
+            findings.find(
+                "train_eval_skew",
+                "Feature height of split eval is 2.54 times that of split train.",
+                subject=Subject(split="eval", feature="height"),
+                evidence={"signature": "other units", "ratio": 2.54},
+            )
+        ]
+    )
+    balance = Verdict.of(
+        [findings.find("class_imbalance", "Class 3 is rare in split train.")]
+    )
+    return ReportInputs(
+        verdict=Verdict.of(leakage.findings, features.findings, balance.findings),
+        title="digits",
+        classes=ClassTable(
+            label_key="digit",
+            labels=(0, 1, 2, 3),
+            train_counts=(40, 41, 39, 3),
+            weights=(0.7, 0.7, 0.7, 2.1),
+            weighting="effective_number",
+            split_counts={"train": (40, 41, 39, 3), "eval": (10, 11, 9, 0)},
+        ),
+        data={
+            "class_balance_findings": DataFindings(balance),
+            "leakage_findings": DataFindings(leakage, pictures),
+            "feature_findings": DataFindings(features),
+        },
+    )
+
+
+def make_judged_on_leaked_digits() -> ReportInputs:
+    """A run that goes on all the same, and is judged."""
+    run, data = make_mode_gap_run(), make_leaked_digits()
+    verdict = Verdict.of(run.verdict.findings, data.verdict.findings)
+    assert run.blessing is not None
+    return dataclasses.replace(
+        run,
+        verdict=verdict,
+        blessing=run.blessing.model_copy(update={"verdict": verdict}),
+        data=data.data,
+    )
+
+
 RUNS: dict[str, Callable[[], ReportInputs]] = {
     "good": make_good_run,
     "mode-gap": make_mode_gap_run,
@@ -406,6 +514,8 @@ RUNS: dict[str, Callable[[], ReportInputs]] = {
     "hundred-classes": make_many_classes,
     "two-classes": make_two_classes,
     "not-a-number": make_not_a_number,
+    "leaked": make_leaked_digits,
+    "leaked-and-judged": make_judged_on_leaked_digits,
 }
 
 
@@ -432,6 +542,31 @@ def many_classes() -> ReportInputs:
 @pytest.fixture
 def not_a_number_run() -> ReportInputs:
     return make_not_a_number()
+
+
+@pytest.fixture
+def leaked_digits() -> ReportInputs:
+    return make_leaked_digits()
+
+
+@pytest.fixture
+def judged_on_leaked_digits() -> ReportInputs:
+    return make_judged_on_leaked_digits()
+
+
+@pytest.fixture(scope="session")
+def group():
+    return make_group
+
+
+@pytest.fixture(scope="session")
+def leak():
+    return make_leak
+
+
+@pytest.fixture(scope="session")
+def picture():
+    return make_picture
 
 
 @pytest.fixture(params=RUNS)

@@ -29,33 +29,6 @@ def diagonal(size):
     return tuple(tuple(7 * (k == row) for k in range(size)) for row in range(size))
 
 
-def test_distribution_counts_labels_by_row_and_predictions_by_column():
-    (chart,) = charts.distributions(record(((6, 2), (2, 0))), None)
-    labels, predictions = chart.series
-    assert labels.values == (0.8, 0.2)
-    assert predictions.values == (0.8, 0.2)
-    (chart,) = charts.distributions(record(((6, 0), (4, 0))), None)
-    assert chart.series[1].values == (1.0, 0.0)
-    assert "class c0: 60.0\u202f% of the labels, 100\u202f% of the pred" in chart.alt
-
-
-def test_distribution_without_evaluation_is_that_of_the_training_labels():
-    table = ClassTable(
-        label_key="y", labels=("a", "b"), train_counts=(3, 1), weights=(1, 1)
-    )
-    (chart,) = charts.distributions(None, table)
-    assert [series.values for series in chart.series] == [(0.75, 0.25)]
-
-
-@pytest.mark.parametrize(
-    "evaluation",
-    [None, record(((0, 0), (0, 0))), EvaluationRecord(class_names=("a",), results=())],
-    ids=["absent", "no-examples", "no-results"],
-)
-def test_distribution_of_nothing_is_not_drawn(evaluation):
-    assert charts.distributions(evaluation, None) == ()
-
-
 def test_train_comes_first_and_eval_is_the_judged_split():
     results = (
         *record(diagonal(2), "validation").results,
@@ -169,15 +142,3 @@ def test_weights_are_drawn_where_they_differ(weights, drawn):
         label_key="y", labels=(0, 1), train_counts=(3, 1), weights=weights
     )
     assert (charts.weights(table) is not None) is drawn
-
-
-def test_ids_of_charts_are_distinct_whatever_the_splits_are_called():
-    results = tuple(
-        result
-        for split in ("eval", "ev al", "ev-al", "éval", "<eval>")
-        for result in record(diagonal(2), split).results
-    )
-    evaluation = EvaluationRecord(class_names=("a", "b"), results=results)
-    ids = [chart.id for chart in charts.distributions(evaluation, None)]
-    assert len(set(ids)) == 5
-    assert all(name.replace("-", "").isalnum() and name.isascii() for name in ids)

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
+import pathlib
+
 import pytest
 from tfx.types import standard_artifacts
 
 from components import artifact_io
-from components.artifacts import ClassWeights, GuardReport
+from components.artifacts import ClassWeights, GuardFindings, GuardReport
 from components.findings import Verdict
 from components.records.blessing import BLESSING_FILE
 from components.records.evaluation import EVALUATION_FILE
 from components.records.training import TRAINING_RECORD_FILE
-from components.report.executor import REPORT_FILE, VERDICT_FILE, Executor, read_inputs
-from components.report.inputs import Push
+from components.report.executor import (
+    REPORT_FILE,
+    VERDICT_FILE,
+    DataExecutor,
+    Executor,
+)
+from components.report.inputs import DATA_FINDINGS
 from components.report.render import render_report
 
 
@@ -17,9 +24,9 @@ from components.report.render import render_report
 def place(tmp_path):
     """Returns a function that makes an artifact with one file, or with none."""
 
-    def make(artifact_type, name=None, text=""):
+    def make(artifact_type, name=None, text="", folder=None):
         artifact = artifact_type()
-        artifact.uri = str(tmp_path / artifact_type.__name__)
+        artifact.uri = str(tmp_path / (folder or artifact_type.__name__))
         if name is not None:
             artifact_io.write_text(artifact.uri, name, text)
         return artifact
@@ -66,16 +73,32 @@ def artifacts_of(run, place):
             if text:
                 pushed_model.set_string_custom_property(key, text)
         artifacts["pushed_model"] = [pushed_model]
+    for key, found in run.data.items():
+        artifact = place(GuardFindings, folder=key)
+        artifact_io.write_findings(artifact, found.verdict)
+        for name, picture in found.pictures.items():
+            path = pathlib.Path(artifact.uri, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(picture.png)
+        artifacts[key] = [artifact]
     return artifacts
 
 
-def do(input_dict, report, title="t"):
-    Executor().Do(input_dict, {"report": [report]}, {"title": title})
+def do(input_dict, report, title="t", executor=Executor):
+    executor().Do(input_dict, {"report": [report]}, {"title": title})
     page = artifact_io.read_text(report.uri, REPORT_FILE)
     return page, Verdict.from_json(artifact_io.read_text(report.uri, VERDICT_FILE))
 
 
-@pytest.mark.parametrize("kind", ["good_run", "mode_gap_run", "not_a_number_run"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "good_run",
+        "mode_gap_run",
+        "not_a_number_run",
+        "judged_on_leaked_digits",
+    ],
+)
 def test_artifacts_give_the_same_page_as_the_records(kind, request, place, report):
     run = request.getfixturevalue(kind)
     page, verdict = do(artifacts_of(run, place), report, run.title)
@@ -120,12 +143,48 @@ def test_a_blessing_that_cannot_be_read_blocks(place, report, text):
     assert "Blocked" in page
 
 
-def test_a_run_without_blessing_blocks():
-    inputs = read_inputs({}, "t")
-    assert [finding.cause for finding in inputs.verdict.blocking] == ["check_failed"]
-    assert inputs.push is None
+def test_the_report_on_the_data_is_that_of_the_records(leaked_digits, place, report):
+    inputs = artifacts_of(leaked_digits, place)
+    page, verdict = do(inputs, report, leaked_digits.title, DataExecutor)
+    assert page == render_report(leaked_digits)
+    assert page.count("<img") == 8
+    assert verdict == leaked_digits.verdict
 
 
-def test_a_pushed_model_that_says_nothing_is_not_pushed(place):
-    pushed_model = place(standard_artifacts.PushedModel)
-    assert read_inputs({"pushed_model": [pushed_model]}, "t").push == Push(False)
+@pytest.mark.parametrize("key", DATA_FINDINGS)
+def test_each_data_guard_alone_makes_a_report(leaked_digits, place, report, key):
+    inputs = {key: artifacts_of(leaked_digits, place)[key]}
+    page, verdict = do(inputs, report, executor=DataExecutor)
+    assert verdict == leaked_digits.data[key].verdict
+    assert "Not measured: this run counted no classes." in page
+
+
+def test_a_picture_that_is_gone_is_said_on_the_page(leaked_digits, place, report):
+    inputs = artifacts_of(leaked_digits, place)
+    name = "pictures/0000000000000001.png"
+    pathlib.Path(inputs["leakage_findings"][0].uri, name).unlink()
+    page, verdict = do(inputs, report, executor=DataExecutor)
+    assert page.count(f"No picture: {name}: there is no such file") == 2
+    assert page.count("<img") == 6
+    assert verdict == leaked_digits.verdict
+
+
+@pytest.mark.parametrize("text", [None, "", '{"findings": 3}'])
+def test_findings_that_cannot_be_read_block(leaked_digits, place, report, text):
+    inputs = artifacts_of(leaked_digits, place)
+    name = None if text is None else artifact_io.FINDINGS_FILE
+    inputs["leakage_findings"] = [place(GuardFindings, name, text or "", "broken")]
+    page, verdict = do(inputs, report, executor=DataExecutor)
+    assert verdict.blocking[-1].cause == "check_failed"
+    assert "leakage_findings could not be read: " in verdict.blocking[-1].message
+    assert "Could not be read: " in page
+    assert "train_eval_skew" in page
+
+
+def test_data_findings_that_cannot_be_read_change_no_decision(good_run, place, report):
+    inputs = artifacts_of(good_run, place)
+    inputs["feature_findings"] = [place(GuardFindings)]
+    page, verdict = do(inputs, report)
+    assert "Promoted" in page
+    assert "feature_findings could not be read: InputError" in page
+    assert verdict == good_run.verdict

@@ -11,13 +11,14 @@ from components import findings
 from components.findings import Subject, Verdict
 from components.labels import ClassTable
 from components.report import plots
-from components.report.inputs import Push, ReportInputs
+from components.report.inputs import DataFindings, Push, ReportInputs
 from components.report.render import render_report
 
 HOSTILE = "<script>alert('x')</script>"
 SECTIONS = (
     "verdict",
     "findings",
+    "leaks",
     "distributions",
     "confusion",
     "modes",
@@ -26,7 +27,7 @@ SECTIONS = (
     "classes",
     "facts",
 )
-_VOID = {"meta", "br"}
+_VOID = {"meta", "br", "img"}
 
 
 class Page(html.parser.HTMLParser):
@@ -72,9 +73,11 @@ def test_the_same_run_gives_the_same_page(mode_gap_run):
 def test_the_page_needs_nothing_but_itself(any_run):
     text = render_report(any_run)
     page = Page(text)
-    assert not page.tags & {"script", "link", "img", "iframe", "object", "form"}
+    assert not page.tags & {"script", "link", "iframe", "object", "form"}
     assert not [name for name, _ in page.attributes if name.startswith("on")]
-    links = [v for name, v in page.attributes if name in ("href", "src")]
+    pictures = [v for name, v in page.attributes if name == "src"]
+    assert all(v.startswith("data:image/png;base64,") for v in pictures)
+    links = [v for name, v in page.attributes if name == "href"]
     assert all(link.startswith("#") for link in links)
     assert {link[1:] for link in links} <= set(page.ids)
     assert not re.search(r"https?://|@import|url\((?!#)", text)
@@ -104,8 +107,70 @@ def test_an_absent_part_is_one_line_and_no_frame(stopped_early):
     text = render_report(stopped_early)
     assert "Split eval has no example of class 3." in text
     assert "<figure" not in text
-    assert "Not measured: this run evaluated no model." in text
-    assert "Not measured: this run has no record of a training." in text
+    assert "No model was trained: what blocks stops a run" in text
+    assert "Not measured: this run counted no classes." in text
+    assert text.count('class="absent"') == 3
+
+
+def test_leaked_pictures_stand_side_by_side_and_small_ones_are_enlarged(leaked_digits):
+    text = render_report(leaked_digits)
+    verdict, leaks, rest = (
+        text.index(f'id="{name}"') for name in ("verdict", "leaks", "distributions")
+    )
+    assert verdict < leaks < rest < text.index('id="findings"')
+    first = text[text.index("Group 1 ·") : text.index("Group 2 ·")]
+    train, other = first.split('<div class="side">')[1:]
+    assert "<bdi>train</bdi></b> 2 examples" in train
+    assert "<bdi>eval</bdi></b> 1 example" in other
+    image = (
+        'width="96" height="96" alt="Example of split eval, label 0" class="enlarged"'
+    )
+    assert image in other
+    assert "image-rendering: pixelated" in text
+    assert "similarity 98.7\u202f%" in text
+    assert "img-src data:;" in text
+
+
+def test_a_missing_picture_is_said(leaked_digits):
+    found = leaked_digits.data["leakage_findings"]
+    data = {
+        "leakage_findings": DataFindings(
+            found.verdict, {}, {"pictures/0000000000000000.png": "<b>gone</b>"}
+        )
+    }
+    text = render_report(dataclasses.replace(leaked_digits, data=data))
+    assert "<img" not in text
+    assert "No picture: pictures/0000000000000000.png: &lt;b&gt;gone&lt;/b&gt;" in text
+    assert "No picture: pictures/0000000000000001.png: there is no such picture" in text
+
+
+def test_hostile_texts_in_leaked_groups_are_escaped(leak, group):
+    hostile = '"><img src=x onerror=alert(1)>'
+    finding = leak(
+        [
+            group(
+                0,
+                fingerprint=hostile,
+                examples={"train": 1, hostile: 1},
+                labels={hostile: {hostile: 1, "\u202elive": 1}},
+                rows={hostile: [hostile, "a\x00b\ud800"]},
+                pictures={hostile: [hostile], "train": ["../../secret.png"]},
+            )
+        ],
+        subject=Subject(split=hostile),
+    )
+    evidence = {**finding.evidence, hostile: [{hostile: hostile}, {hostile: [hostile]}]}
+    verdict = Verdict.of([finding.model_copy(update={"evidence": evidence})])
+    inputs = ReportInputs(
+        verdict=verdict, data={"leakage_findings": DataFindings(verdict)}
+    )
+    text = render_report(inputs)
+    page = Page(text)
+    assert "img" not in page.tags
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert "\u202e" not in text
+    assert "\ufffdlive" in text
+    text.encode("utf-8")
 
 
 def test_every_text_from_data_is_escaped(mode_gap_run):

@@ -9,14 +9,15 @@ from components.findings import Verdict
 from components.labels import ClassTable
 from components.records.evaluation import EvaluationRecord
 from components.report import view
-from components.report.inputs import Push, ReportInputs
+from components.report.inputs import DataFindings, Push, ReportInputs
 from components.report.view import build_view
 
 PERCENT = "\u202f%"
 
 
 def section(inputs, name):
-    return next(s for s in build_view(inputs).sections if s.id == name)
+    page = build_view(inputs)
+    return next(s for s in (*page.leading, *page.sections) if s.id == name)
 
 
 def finding(cause="collapse", **details):
@@ -101,7 +102,7 @@ def test_findings_keep_their_order_and_numbers(mode_gap_run):
     assert rows[0].id == "finding-1"
     assert (rows[0].measured, rows[0].limit) == (f"64.7{PERCENT}", f"5.0{PERCENT}")
     assert rows[0].severity_word == "blocks"
-    assert '"only_training_right": 195' in rows[0].evidence
+    assert ("Only training right", "195") in rows[0].evidence.entries
     assert (rows[4].measured, rows[4].limit) == ("not measured", "none")
     assert rows[4].subject == "everything"
 
@@ -115,14 +116,6 @@ def test_findings_are_bounded(count, left_out):
     page = build_view(ReportInputs(verdict=Verdict.of([finding()] * count)))
     assert len(page.findings) == count - left_out
     assert page.findings_left_out == left_out
-
-
-def test_evidence_is_bounded_and_can_be_written():
-    verdict = Verdict.of([finding(evidence={"rows": list(range(9999)), "a": "\ud800"})])
-    (row,) = build_view(ReportInputs(verdict=verdict)).findings
-    assert len(row.evidence) < view.MAX_EVIDENCE + 100
-    assert row.evidence.endswith("(all of it is in verdict.json)")
-    row.evidence.encode("utf-8")
 
 
 def test_tiles_put_both_modes_side_by_side(mode_gap_run):
@@ -143,9 +136,72 @@ def test_tiles_tell_how_many_predictions_are_not_finite(not_a_number_run):
 
 def test_every_part_but_the_verdict_may_be_absent():
     page = build_view(ReportInputs(verdict=Verdict()))
-    assert page.tiles == page.facts == page.versions == ()
-    assert [bool(part.absent) for part in page.sections] == [True] * 6
+    assert page.tiles == page.facts == page.versions == page.leading == ()
+    assert [part.id for part in page.sections] == ["leaks", "classes", "model"]
+    assert all(part.absent for part in page.sections)
     assert not any(part.charts or part.table for part in page.sections)
+
+
+def test_without_a_model_one_part_stands_for_all_that_would_show_it(leaked_digits):
+    model = section(leaked_digits, "model")
+    assert model.absent.startswith("No model was trained: what blocks stops a run")
+    assert model.also == ("confusion", "modes", "training", "batchnorm")
+
+
+def test_data_that_pass_are_said_to_pass_and_nothing_more(leaked_digits):
+    inputs = dataclasses.replace(leaked_digits, verdict=WARNED, data={})
+    assert build_view(inputs).headline.word == "Not judged"
+    inputs = dataclasses.replace(
+        inputs, data={"leakage_findings": DataFindings(WARNED)}
+    )
+    headline = build_view(inputs).headline
+    assert (headline.tone, headline.word) == ("good", "Data passed")
+    assert section(inputs, "model").absent.startswith("No model was trained before")
+
+
+def test_a_run_stopped_by_its_data_begins_with_the_leaked_examples(leaked_digits):
+    page = build_view(leaked_digits)
+    assert page.headline.cause == "duplicate_leakage"
+    assert [part.id for part in page.leading] == ["leaks", "distributions"]
+    assert page.findings_title == "Other findings"
+    assert [row.cause for row in page.findings] == [
+        "train_eval_skew",
+        "class_imbalance",
+    ]
+    leaks = page.leading[0].leaks
+    ids = [leak.id for leak in leaks] + [row.id for row in page.findings]
+    assert ids == ["finding-1", "finding-2", "finding-3", "finding-4"]
+    assert [leak.repeats for leak in leaks] == [True, False]
+
+
+def test_a_judged_run_keeps_all_findings_in_one_table(judged_on_leaked_digits):
+    page = build_view(judged_on_leaked_digits)
+    assert page.leading == page.apart == ()
+    assert len(page.findings) == len(judged_on_leaked_digits.verdict.findings)
+    assert [row.leak for row in page.findings if row.leak] == ["leak-1", "leak-2"]
+    assert [part.id for part in page.sections][:2] == ["leaks", "distributions"]
+    assert [leak.id for leak in page.sections[0].leaks] == ["leak-1", "leak-2"]
+    assert all(leak.has_pictures for leak in page.sections[0].leaks)
+
+
+def test_findings_on_the_data_are_shown_even_if_the_decision_ignored_them(
+    mode_gap_run, leaked_digits
+):
+    page = build_view(dataclasses.replace(mode_gap_run, data=leaked_digits.data))
+    assert page.headline.cause == "mode_gap"
+    assert page.headline.counts.startswith("5 findings")
+    assert [row.id for row in page.apart] == [f"finding-{n}" for n in (6, 7, 8, 9)]
+    assert len(page.sections[0].leaks) == 2
+
+
+def test_labels_of_each_split_are_counted_and_compared(leaked_digits):
+    part = section(leaked_digits, "distributions")
+    assert part.title == "Classes per split"
+    assert "a class without a bar" in part.unhealthy
+    table = section(leaked_digits, "classes").table
+    assert table.header == ("Class", "train", "eval", "Weight")
+    assert table.rows[3] == ("3", "3", "0", "2.1")
+    assert ("Labelled in eval", "30 examples") in build_view(leaked_digits).facts
 
 
 def test_a_part_that_could_not_be_read_says_why(good_run):
@@ -165,7 +221,8 @@ def test_labels_alone_are_shown_when_the_run_stopped_before_a_model(good_run):
     inputs = ReportInputs(verdict=BLOCKED, classes=good_run.classes)
     part = section(inputs, "distributions")
     assert len(part.charts) == 1
-    assert part.intro[0].startswith("Labels of the training split only.")
+    assert part.intro == ()
+    assert part.charts[0].title == "Split train"
 
 
 def test_examples_without_finite_predictions_are_named(not_a_number_run):
