@@ -16,15 +16,25 @@ if TYPE_CHECKING:
     from components.class_balance.component import (
         ClassBalanceValidator as ClassBalanceValidator,
     )
+    from components.example_splitter.component import (
+        ExampleSplitter as ExampleSplitter,
+    )
+    from components.feature_validator.component import (
+        FeatureValidator as FeatureValidator,
+    )
     from components.guarded_evaluator.component import (
         GuardedEvaluator as GuardedEvaluator,
     )
     from components.guarded_pusher.component import GuardedPusher as GuardedPusher
     from components.guarded_trainer.component import GuardedTrainer as GuardedTrainer
+    from components.image_example_gen.component import (
+        ImageExampleGen as ImageExampleGen,
+    )
     from components.latest_blessed_model.component import (
         LatestBlessedModel as LatestBlessedModel,
     )
     from components.leakage.component import LeakageValidator as LeakageValidator
+    from components.report.component import DataReport as DataReport
     from components.report.component import Report as Report
 
 _MODULES = {
@@ -32,9 +42,13 @@ _MODULES = {
     "GuardFindings": "components.artifacts",
     "GuardReport": "components.artifacts",
     "ClassBalanceValidator": "components.class_balance.component",
+    "DataReport": "components.report.component",
+    "ExampleSplitter": "components.example_splitter.component",
+    "FeatureValidator": "components.feature_validator.component",
     "GuardedEvaluator": "components.guarded_evaluator.component",
     "GuardedPusher": "components.guarded_pusher.component",
     "GuardedTrainer": "components.guarded_trainer.component",
+    "ImageExampleGen": "components.image_example_gen.component",
     "LatestBlessedModel": "components.latest_blessed_model.component",
     "LeakageValidator": "components.leakage.component",
     "Report": "components.report.component",

@@ -3,54 +3,20 @@
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
 import yaml
 
 from components.class_balance.config import ClassBalanceConfig
 from components.errors import InputError
+from components.feature_validator.config import FeatureConfig
 from components.guarded_evaluator.config import EvaluationConfig
-from components.guarded_trainer.config import ImageInput, InputConfig, TrainingConfig
+from components.guarded_trainer.config import InputConfig, TrainingConfig
 from components.guarded_trainer.user_code import split_reference
 from components.leakage.config import LeakageConfig
 from components.settings import Settings
-
-DataFormat = Literal["tfrecord", "csv", "parquet"]
-
-_ENDINGS: dict[str, DataFormat] = {
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".tfrecord": "tfrecord",
-    ".tfrecords": "tfrecord",
-}
-
-
-class DataConfig(Settings):
-    """Where the examples are, and what is in them."""
-
-    path: Path
-    """Folder with the data files, or with the sub-folders `train` and `eval`."""
-    label: str = pydantic.Field(min_length=1)
-    """Name of the label: integers or texts."""
-    format: DataFormat | None = None
-    """Format of the files; by default told by their endings."""
-    image: ImageInput | None = None
-    """The feature with encoded images, where the model is given images."""
-    features: tuple[str, ...] | None = None
-    """Numeric features that the model is given; by default all."""
-    ignore: tuple[str, ...] = ()
-    """Features that are neither inputs nor content, such as ids and paths."""
-    eval_share: float = pydantic.Field(default=0.2, gt=0, lt=1)
-    """Share of the examples that are set apart for evaluation, where there are no
-    sub-folders `train` and `eval`: by a hash of the whole record, so that equal
-    records stay together. Records that differ in an id alone do not: drop such
-    duplicates before, or bring sub-folders."""
-
-    @property
-    def is_split(self) -> bool:
-        """Whether the folder has the sub-folders `train` and `eval`."""
-        return (self.path / "train").is_dir() and (self.path / "eval").is_dir()
+from pipeline.data import DataConfig
 
 
 class ModelConfig(Settings):
@@ -82,6 +48,8 @@ class GuardConfig(Settings):
     """How it is trained."""
     class_balance: ClassBalanceConfig = ClassBalanceConfig()
     """Limits of the class balance validator."""
+    features: FeatureConfig = FeatureConfig()
+    """Limits of the feature validator."""
     leakage: LeakageConfig = LeakageConfig()
     """Limits of the leakage validator."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -103,14 +71,36 @@ class GuardConfig(Settings):
             label_key=self.data.label,
             image=self.data.image,
             features=self.data.features,
-            ignore=self.data.ignore,
+            ignore=self.data.no_input,
+        )
+
+    @property
+    def feature_limits(self) -> FeatureConfig:
+        """The limits of the features, with what the data section says of them."""
+        image = self.data.image_key
+        features = (image,) if image else self.data.features
+        ignore = dict.fromkeys((*self.data.no_input, *self.features.ignore))
+        return self.features.model_copy(
+            update={
+                "label_key": self.data.label,
+                "image": image,
+                "features": self.features.features or features,
+                "ignore": tuple(ignore),
+            }
         )
 
     @property
     def leakage_limits(self) -> LeakageConfig:
-        """The leakage limits, with what the data section says to ignore."""
-        ignore = dict.fromkeys((*self.data.ignore, *self.leakage.ignore))
-        return self.leakage.model_copy(update={"ignore": tuple(ignore)})
+        """The leakage limits, with what the data section says of the features."""
+        ignore = dict.fromkeys((*self.data.no_content, *self.leakage.ignore))
+        return self.leakage.model_copy(
+            update={
+                "ignore": tuple(ignore),
+                "image": self.leakage.image or self.data.image_key,
+                "group": self.leakage.group or self.data.group,
+                "time": self.leakage.time or self.data.time,
+            }
+        )
 
     @property
     def destination(self) -> Path:
@@ -175,47 +165,6 @@ def parse_config(
     return _resolved(config, folder)
 
 
-def data_format(data: DataConfig) -> DataFormat:
-    """Returns the format of the data files.
-
-    Raises:
-      InputError: If the folder is missing, holds no data files, or files of
-        several formats.
-    """
-    if not data.path.is_dir():
-        raise InputError(
-            f"{data.path}: expected a folder with data files, but there is "
-            f"{'a file' if data.path.exists() else 'nothing'}; correct `data.path`"
-        )
-    folders = (
-        [data.path / s for s in ("train", "eval")] if data.is_split else [data.path]
-    )
-    found: set[DataFormat] = set()
-    for folder in folders:
-        formats = {
-            _ENDINGS[e] for p in folder.iterdir() if (e := _ending(p)) in _ENDINGS
-        }
-        if not formats and not (data.format and any(folder.iterdir())):
-            raise InputError(
-                f"{folder}: expected data files ending in {', '.join(_ENDINGS)} (or "
-                "those with .gz), but there are none; correct `data.path`, or set "
-                "`data.format`"
-            )
-        found |= formats
-    if data.format:
-        return data.format
-    if len(found) > 1:
-        raise InputError(
-            f"{data.path}: expected data files of one format, but there are "
-            f"{' and '.join(sorted(found))}; move the others away"
-        )
-    return found.pop()
-
-
-def _ending(path: Path) -> str:
-    return Path(path.stem if path.suffix == ".gz" else path.name).suffix.lower()
-
-
 def _resolved(config: GuardConfig, folder: Path) -> GuardConfig:
     """Makes paths absolute, starting from the configuration's folder."""
     base = folder.resolve()
@@ -227,12 +176,17 @@ def _resolved(config: GuardConfig, folder: Path) -> GuardConfig:
         push = PushConfig(destination=base / push.destination)
     return config.model_copy(
         update={
-            "data": config.data.model_copy(update={"path": base / config.data.path}),
+            "data": config.data.model_copy(update=_resolved_paths(config.data, base)),
             "model": ModelConfig(build=build),
             "output": base / config.output,
             "push": push,
         }
     )
+
+
+def _resolved_paths(data: DataConfig, base: Path) -> dict[str, Path]:
+    paths = {"path": data.path, "metadata": data.metadata}
+    return {name: base / path for name, path in paths.items() if path}
 
 
 def _first_problem(error: pydantic.ValidationError, source: str) -> str:

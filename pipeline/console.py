@@ -25,14 +25,18 @@ if TYPE_CHECKING:
     from pipeline.local_runner import RunResult, Step
 
 _DOING = {
-    "ImportExampleGen": "reading and splitting the examples",
-    "CsvExampleGen": "reading and splitting the examples",
-    "ParquetExampleGen": "reading and splitting the examples",
+    "ImportExampleGen": "reading the examples",
+    "CsvExampleGen": "reading the examples",
+    "ParquetExampleGen": "reading the examples",
+    "ImageExampleGen": "reading the pictures",
+    "ExampleSplitter": "setting examples apart for evaluation",
     "StatisticsGen": "computing statistics",
     "SchemaGen": "inferring the schema",
     "ExampleValidator": "checking the examples against the schema",
     "ClassBalanceValidator": "checking the balance of the classes",
+    "FeatureValidator": "checking the features of both splits",
     "LeakageValidator": "looking for examples that are in both splits",
+    "DataReport": "reporting on the data",
     "GuardedTrainer": "training under safeguards",
     "LatestBlessedModel": "fetching the newest model in production",
     "GuardedEvaluator": "asking the model in inference and in training mode",
@@ -84,7 +88,7 @@ class StepDisplay:
         self._progress.remove_task(self._task)
         self._node, node = "", self._node
         if step.how == "skipped" and node == "Report":
-            return  # It is written all the same, from what there is.
+            return  # The report on the data takes its place.
         if step.how == "skipped":
             self._console.print(f"  [dim]skipped {_describe(node)}[/]")
             return

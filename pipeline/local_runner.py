@@ -19,8 +19,6 @@ from components.errors import InputError
 from components.findings import Verdict
 from components.records.blessing import BLESSING_FILE, Blessing
 from components.records.evaluation import EVALUATION_FILE, EvaluationRecord
-from components.report.inputs import ReportInputs
-from components.report.render import render_report
 from pipeline.config import GuardConfig
 from pipeline.pipeline import create_pipeline
 
@@ -104,12 +102,12 @@ def run_pipeline(
             raise
     outputs = _latest_outputs(config)
     report = config.output / "report.html"
+    # Data that stop the run before training have a page of their own.
+    page = outputs.get("Report", outputs["DataReport"])["report"]
+    shutil.copyfile(Path(page.uri, "report.html"), report)
     if "GuardedEvaluator" not in outputs:
         verdict = _data_verdict(outputs)
-        inputs = ReportInputs(verdict=verdict, title=config.name)
-        report.write_text(render_report(inputs), encoding="utf-8")
         return RunResult(verdict, blessed=False, pushed=None, report=report)
-    shutil.copyfile(Path(outputs["Report"]["report"].uri, "report.html"), report)
     written = Path(outputs["GuardedEvaluator"]["blessing"].uri, BLESSING_FILE)
     blessing = Blessing.from_json(written.read_text(encoding="utf-8"))
     return RunResult(

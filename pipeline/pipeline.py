@@ -21,18 +21,21 @@ from tfx.proto import example_gen_pb2
 
 from components import (
     ClassBalanceValidator,
+    DataReport,
+    ExampleSplitter,
+    FeatureValidator,
     GuardedEvaluator,
     GuardedPusher,
     GuardedTrainer,
+    ImageExampleGen,
     LatestBlessedModel,
     LeakageValidator,
     Report,
     registry,
 )
 from components.class_balance.statistics import label_statistics_options
-from pipeline.config import DataConfig, GuardConfig, data_format
-
-_BUCKETS = 1000
+from pipeline.config import GuardConfig
+from pipeline.data import DataConfig, data_format
 
 
 def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
@@ -41,8 +44,13 @@ def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
     Raises:
       InputError: If the data folder or the model's file cannot be used.
     """
-    example_gen = make_example_gen(config.data)
-    examples = example_gen.outputs["examples"]
+    reading = make_example_steps(config.data)
+    examples = reading[-1].outputs["examples"]
+    leakage = LeakageValidator(
+        examples=examples, label_key=config.data.label, config=config.leakage_limits
+    )
+    if config.leakage.quarantine:
+        examples = leakage.outputs["examples"]
     statistics_gen = StatisticsGen(
         examples=examples, stats_options=label_statistics_options(config.data.label)
     )
@@ -50,12 +58,24 @@ def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
     schema_gen = SchemaGen(statistics=statistics)
     schema = schema_gen.outputs["schema"]
     example_validator = ExampleValidator(statistics=statistics, schema=schema)
-
     class_balance = ClassBalanceValidator(
         statistics=statistics, label_key=config.data.label, config=config.class_balance
     )
-    leakage = LeakageValidator(
-        examples=examples, label_key=config.data.label, config=config.leakage_limits
+    features = FeatureValidator(
+        statistics=statistics,
+        anomalies=example_validator.outputs["anomalies"],
+        config=config.feature_limits,
+    )
+    data_findings = {
+        "class_balance_findings": class_balance.outputs["findings"],
+        "feature_findings": features.outputs["findings"],
+        "leakage_findings": leakage.outputs["findings"],
+    }
+    # Outside of the gates below: data that stop the run have a report, too.
+    data_report = DataReport(
+        **data_findings,
+        class_weights=class_balance.outputs["class_weights"],
+        title=config.name,
     )
     latest_blessed_model = LatestBlessedModel(
         destination=str(config.destination),
@@ -63,7 +83,7 @@ def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
     )
     with contextlib.ExitStack() as gates:
         if not config.train_on_blocked_data:
-            for validator in (class_balance, leakage):
+            for validator in (class_balance, features, leakage):
                 gates.enter_context(conditional.Cond(_passed(validator)))
         trainer = GuardedTrainer(
             build_model=config.model.build,
@@ -79,9 +99,8 @@ def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
             label_key=config.data.label,
             baseline_model=latest_blessed_model.outputs["model"],
             model_run=trainer.outputs["model_run"],
-            class_balance_findings=class_balance.outputs["findings"],
-            leakage_findings=leakage.outputs["findings"],
             training_findings=trainer.outputs["findings"],
+            **data_findings,
             config=config.evaluation,
         )
         pusher = GuardedPusher(
@@ -97,6 +116,7 @@ def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
             model_run=trainer.outputs["model_run"],
             class_weights=class_balance.outputs["class_weights"],
             pushed_model=pusher.outputs["pushed_model"],
+            **data_findings,
             title=config.name,
         )
     return tfx_pipeline.Pipeline(
@@ -106,12 +126,14 @@ def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
             str(config.output / "metadata.sqlite")
         ),
         components=[
-            example_gen,
+            *reading,
+            leakage,
             statistics_gen,
             schema_gen,
             example_validator,
             class_balance,
-            leakage,
+            features,
+            data_report,
             trainer,
             latest_blessed_model,
             evaluator,
@@ -129,18 +151,40 @@ def _passed(validator: base_component.BaseComponent) -> placeholder.Predicate:
     return findings.custom_property("passed") == 1
 
 
+def make_example_steps(data: DataConfig) -> list[base_component.BaseComponent]:
+    """Returns the steps that read the data and split them; the last has the result.
+
+    Raises:
+      InputError: If the folder is missing or holds no data files, or cannot be split
+        as wished.
+    """
+    example_gen = make_example_gen(data)
+    if data.is_split:
+        return [example_gen]
+    splitter = ExampleSplitter(
+        examples=example_gen.outputs["examples"],
+        label_key=data.label,
+        config=data.split,
+    )
+    return [example_gen, splitter]
+
+
 def make_example_gen(data: DataConfig) -> base_component.BaseComponent:
-    """Returns TFX's own ExampleGen for the format of the data.
+    """Returns the ExampleGen for the format of the data: TFX's own, but for pictures.
+
+    Without sub-folders `train` and `eval` it writes a single split.
 
     Raises:
       InputError: If the folder is missing or holds no data files.
     """
+    kind = data_format(data)
+    if kind == "images":
+        return ImageExampleGen(input_base=str(data.path), config=data.pictures)
     settings = {
         "input_base": str(data.path),
         "input_config": _input_config(data),
-        "output_config": None if data.is_split else _hash_split(data.eval_share),
+        "output_config": None if data.is_split else _single_split(),
     }
-    kind = data_format(data)
     if kind == "csv":
         return CsvExampleGen(**settings)
     if kind == "parquet":
@@ -163,15 +207,9 @@ def _input_config(data: DataConfig) -> example_gen_pb2.Input:
     )
 
 
-def _hash_split(eval_share: float) -> example_gen_pb2.Output:
-    """Splits by a hash of the content: equal records are never on both sides."""
-    num_eval = min(max(round(eval_share * _BUCKETS), 1), _BUCKETS - 1)
-    split = example_gen_pb2.SplitConfig.Split
+def _single_split() -> example_gen_pb2.Output:
+    """Keeps all records together; the ExampleSplitter comes next."""
+    everything = example_gen_pb2.SplitConfig.Split(name="all", hash_buckets=1)
     return example_gen_pb2.Output(
-        split_config=example_gen_pb2.SplitConfig(
-            splits=[
-                split(name="train", hash_buckets=_BUCKETS - num_eval),
-                split(name="eval", hash_buckets=num_eval),
-            ]
-        )
+        split_config=example_gen_pb2.SplitConfig(splits=[everything])
     )

@@ -42,10 +42,12 @@ class ClassBalanceValidator(base_component.BaseComponent):
     Reads the statistics that StatisticsGen computed, never the examples, and, if
     given, the classes that the schema lists. Writes
 
-    - `findings` (`GuardFindings`): causes `missing_class`, `class_imbalance`, and
-      `check_failed` where labels are absent or were not counted;
+    - `findings` (`GuardFindings`): causes `missing_class`, `class_imbalance`,
+      `insufficient_evidence`, `train_eval_skew` where the classes are distributed
+      unlike in the training split, `schema_anomaly` where labels are absent or
+      unknown, and `check_failed` where they were not counted;
     - `class_weights` (`ClassWeights`): all classes in the order of the model's
-      outputs, their counts in the training split, and their weights;
+      outputs, their counts, weights and priors in the training split;
     - `anomalies` (`ExampleAnomalies`): the findings by split, as ExampleValidator
       would write them.
 
@@ -76,7 +78,8 @@ class ClassBalanceValidator(base_component.BaseComponent):
 
         Args:
           statistics: Channel of type `ExampleStatistics`.
-          label_key: Name of the label feature: integers or texts, one per example.
+          label_key: Name of the label feature: integers or texts, one per example, or
+            one-hot integers.
           schema: Channel of type `Schema`; adds the classes that it lists.
           config: Limits and weighting; the defaults if None.
 

@@ -62,6 +62,45 @@ class ClassBalanceConfig(Settings):
     missing label for class 0.
     """
 
+    max_recall_interval: float = pydantic.Field(
+        default=0.5, gt=0, le=1, allow_inf_nan=False
+    )
+    """Largest width, at best, of the 95 % interval of a class's recall; a wider one
+    warns. Splits other than the training split are judged.
+
+    With n examples the exact interval (Clopper and Pearson 1934) is narrowest if
+    all are recognised: 1 - 0.025 ** (1/n). Wider than 0.5, that is below 6 examples,
+    not even a class that is always recognised can be told from the toss of a coin.
+    """
+
+    max_label_shift: float = pydantic.Field(
+        default=0.15, ge=0, le=1, allow_inf_nan=False
+    )
+    """Largest share of a split's examples that would have to change their class for
+    the classes to be distributed as in the training split (total variation distance);
+    a greater one warns, if it is significant.
+
+    0.15 is deepchecks' limit of label drift on Cramer's V, which equals this distance
+    for two splits of equal size and two classes that are equally frequent overall.
+    """
+
+    max_unexplained_shift: float = pydantic.Field(
+        default=0.25, ge=0, le=1, allow_inf_nan=False
+    )
+    """Largest such share that remains where the splits may have been balanced
+    differently; a greater one blocks, if it is significant.
+
+    To balance one split (to evaluate on equally many examples of each class, or to
+    train on them) is good practice, and leaves the order of the classes as it is. What
+    remains is a change of order, such as two classes of 75 : 25 in one split and
+    25 : 75 in the other, which are at the limit. The limit is our choice.
+    """
+
+    significance: float = pydantic.Field(default=0.001, gt=0, lt=1, allow_inf_nan=False)
+    """Chance, for each check of a comparison, of a finding between splits or slices
+    that were drawn alike; shared out among the classes and splits or slices
+    (Bonferroni)."""
+
     weighting: Weighting = Weighting.EFFECTIVE_NUMBER
     """How the class weights are computed."""
 

@@ -3,7 +3,8 @@
 
 Classes that are absent are `missing_class`; the imbalance checks judge those that
 are present, so that one fault is reported once. A split whose labels are not all
-counted is reported by `find_uncounted_labels` and judged by nothing else.
+counted is reported by `find_uncounted_labels` and judged by nothing else. Splits are
+compared in `shift`, slices in `slices`.
 """
 
 import math
@@ -12,15 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from components.causes import Severity
 from components.class_balance.config import ClassBalanceConfig
 from components.class_balance.label_counts import LabelCounts, LabelDistribution
+from components.class_balance.recall import find_unknowable_recalls
+from components.class_balance.shift import find_label_shift
+from components.class_balance.slices import find_classes_rare_in_slices
+from components.class_balance.wording import ADJUST, FOUND_BY, MAX_LISTED, named
 from components.findings import Finding, Subject, find
 from components.labels import LabelValue
-
-FOUND_BY = "ClassBalanceValidator"
-
-_MAX_NAMED = 5
-"""Classes that a message names."""
-_MAX_LISTED = 1000
-"""Classes that the evidence lists; TFDV counts as many unless told otherwise."""
 
 
 def relative_share(count: int, total: int, num_classes: int) -> float:
@@ -114,7 +112,7 @@ def find_unlabelled_examples(
         if share > config.max_unlabelled_share:
             found.append(
                 find(
-                    "check_failed",
+                    "schema_anomaly",
                     f"{split.num_unlabelled} of {split.num_examples} examples of "
                     f"split {split.split} carry no label {labels.label_key!r}.",
                     remedy="Label these examples, or drop them from the split.",
@@ -129,12 +127,51 @@ def find_unlabelled_examples(
     return found
 
 
+def find_unknown_classes(
+    labels: LabelDistribution, config: ClassBalanceConfig
+) -> list[Finding]:
+    """Reports labels that the schema does not list; nothing if it lists none."""
+    del config  # The schema is the limit.
+    domain = set(labels.domain)
+    found = []
+    for split in labels.splits:
+        unknown = sorted(set(split.counts) - domain) if domain else []
+        if unknown:
+            count = sum(split.counts[label] for label in unknown)
+            found.append(
+                find(
+                    "schema_anomaly",
+                    f"{count} of {split.num_labelled} labels {labels.label_key!r} of "
+                    f"split {split.split} are of {named(unknown)}, which the schema "
+                    f"does not list among its {len(domain)} classes.",
+                    remedy="Correct these labels, or add them to the label's domain "
+                    "in the schema.",
+                    subject=Subject(
+                        split=split.split,
+                        class_name=str(unknown[0]) if len(unknown) == 1 else None,
+                    ),
+                    measured=count,
+                    limit=0,
+                    unit="examples",
+                    evidence={
+                        "counts": {
+                            str(label): split.counts[label]
+                            for label in unknown[:MAX_LISTED]
+                        },
+                        "num_unknown": len(unknown),
+                    },
+                    found_by=FOUND_BY,
+                )
+            )
+    return found
+
+
 def find_missing_classes(
     labels: LabelDistribution, config: ClassBalanceConfig
 ) -> list[Finding]:
     """Reports splits without labels, classes absent from a split, a single class."""
     del config  # Absent is absent.
-    classes = labels.classes
+    classes = labels.expected_classes
     found = []
     for split in labels.splits:
         if not split.num_labelled:
@@ -143,17 +180,17 @@ def find_missing_classes(
             absent = [label for label in classes if label not in split.counts]
             if absent:
                 found.append(_absent_classes(split, absent, len(classes)))
-    if len(classes) == 1 and all(split.is_complete for split in labels.splits):
+    if len(labels.classes) == 1 and all(split.is_complete for split in labels.splits):
         found.append(
             find(
                 "missing_class",
-                f"Class {classes[0]!r} is the only value of label "
+                f"Class {labels.classes[0]!r} is the only value of label "
                 f"{labels.label_key!r}; a classifier needs at least 2 classes.",
                 remedy="Collect examples of the other classes, or name another label.",
                 measured=1,
                 limit=2,
                 unit="classes",
-                evidence={"classes": list(classes)},
+                evidence={"classes": list(labels.classes)},
                 found_by=FOUND_BY,
             )
         )
@@ -179,7 +216,7 @@ def find_rare_classes(
                     "class_imbalance",
                     f"Split {split.split} has fewer than "
                     f"{config.min_examples_per_class} examples of "
-                    f"{_named([label for label, _ in too_few])}; the rarest class "
+                    f"{named([label for label, _ in too_few])}; the rarest class "
                     f"{name!r} has {fewest}.",
                     severity=Severity.BLOCK,
                     remedy="Collect more examples of these classes.",
@@ -205,6 +242,7 @@ def find_rare_classes(
                     f"1/{len(counts)}, expected at least "
                     f"{config.min_relative_share:.3g} times "
                     f"({len(rare)} of {len(counts)} classes are rarer).",
+                    remedy=ADJUST,
                     subject=Subject(split=split.split, class_name=str(name)),
                     measured=shares[name],
                     limit=config.min_relative_share,
@@ -234,6 +272,7 @@ def find_uneven_classes(
                     f"{measured:.3g}, expected at least {config.min_evenness:.3g}; "
                     f"the most frequent class {label!r} has {most} of "
                     f"{split.num_counted} examples.",
+                    remedy=ADJUST,
                     subject=Subject(split=split.split, class_name=str(label)),
                     measured=measured,
                     limit=config.min_evenness,
@@ -254,9 +293,13 @@ Check = Callable[[LabelDistribution, ClassBalanceConfig], list[Finding]]
 CHECKS: tuple[Check, ...] = (
     find_uncounted_labels,
     find_unlabelled_examples,
+    find_unknown_classes,
     find_missing_classes,
     find_rare_classes,
     find_uneven_classes,
+    find_unknowable_recalls,
+    find_label_shift,
+    find_classes_rare_in_slices,
 )
 """All checks; each returns its findings, none of them where all is well."""
 
@@ -296,7 +339,7 @@ def _absent_classes(
         sample = f" in a sample of {split.sample_rate:.3g} of the split"
     return find(
         "missing_class",
-        f"Split {split.split} has no example of {_named(absent)} among its "
+        f"Split {split.split} has no example of {named(absent)} among its "
         f"{split.num_labelled} labelled examples{sample}; there are {num_classes} "
         "classes in all.",
         subject=Subject(
@@ -307,7 +350,7 @@ def _absent_classes(
         limit=0,
         unit="absent classes",
         evidence={
-            "absent": list(absent[:_MAX_LISTED]),
+            "absent": list(absent[:MAX_LISTED]),
             "num_absent": len(absent),
             "num_classes": num_classes,
             "sample_rate": split.sample_rate,
@@ -316,20 +359,12 @@ def _absent_classes(
     )
 
 
-def _named(labels: Sequence[LabelValue]) -> str:
-    """Returns `class 1`, or `classes 1, 2, 3, 4, 5 and 7 more`."""
-    names = ", ".join(repr(label) for label in labels[:_MAX_NAMED])
-    more = len(labels) - _MAX_NAMED
-    noun = "class" if len(labels) == 1 else "classes"
-    return f"{noun} {names}" + (f" and {more} more" if more > 0 else "")
-
-
 def _count_evidence(
     split: LabelCounts, counts: Sequence[tuple[LabelValue, int]]
 ) -> dict[str, object]:
     return {
-        "counts": {str(label): count for label, count in counts[:_MAX_LISTED]},
-        "num_listed": min(len(counts), _MAX_LISTED),
+        "counts": {str(label): count for label, count in counts[:MAX_LISTED]},
+        "num_listed": min(len(counts), MAX_LISTED),
         "num_rare": len(counts),
         "num_classes": len(split.counts),
         "num_examples": split.num_counted,

@@ -17,10 +17,13 @@ from components.anomalies import by_split, write_anomalies
 from components.class_balance import core, weights
 from components.class_balance.config import ClassBalanceConfig
 from components.class_balance.domain import read_label_domain
-from components.class_balance.label_counts import LabelDistribution
-from components.class_balance.statistics import read_label_counts
+from components.class_balance.label_counts import LabelCounts, LabelDistribution
+from components.class_balance.quantity import refuse_quantity
+from components.class_balance.statistics import read_label_counts, read_label_slices
+from components.class_balance.wording import FOUND_BY
 from components.errors import InputError
 from components.findings import Finding, Verdict, failed_check
+from components.labels import LabelValue
 
 
 class Executor(base_executor.BaseExecutor):
@@ -65,7 +68,7 @@ def _run_checks(labels: LabelDistribution, config: ClassBalanceConfig) -> list[F
             raise
         except Exception as error:
             logging.exception("%s failed", check.__name__)
-            findings.append(failed_check(f"{core.FOUND_BY}.{check.__name__}", error))
+            findings.append(failed_check(f"{FOUND_BY}.{check.__name__}", error))
     return findings
 
 
@@ -94,11 +97,23 @@ def _read_labels(
             f"split {', '.join(empty)}: expected examples, but there are none; check "
             "the data path and how the data are split"
         )
-    return LabelDistribution(
+    labels = LabelDistribution(
         label_key=label_key,
         splits=counts,
-        domain=read_label_domain(schema, label_key) if schema is not None else (),
+        domain=_domain(schema, label_key, counts),
+        slices=read_label_slices(by_split, label_key),
     )
+    refuse_quantity(labels, config.train_split)
+    return labels
+
+
+def _domain(
+    schema: schema_pb2.Schema | None, label_key: str, counts: tuple[LabelCounts, ...]
+) -> tuple[LabelValue, ...]:
+    # The domain of a one-hot label lists 0 and 1, not the classes.
+    if schema is None or any(split.one_hot for split in counts):
+        return ()
+    return read_label_domain(schema, label_key)
 
 
 def _sample_rates(statistics: artifact.Artifact) -> dict[str, float]:

@@ -18,6 +18,11 @@ class LabelCounts:
       num_labelled: Examples that carry a label.
       counts: Examples of each class that occurs; no entry is 0.
       sample_rate: Share of the split that all these numbers are counted from.
+      num_distinct: Classes that occur, counted or not; None, as many as are counted.
+      one_hot: Whether the label is K values per example, of which class k is the
+        k-th.
+      slice: Slice of the split that these are the labels of, as `feature=value`;
+        None for the whole split.
     """
 
     split: str
@@ -25,6 +30,9 @@ class LabelCounts:
     num_labelled: int
     counts: Mapping[LabelValue, int]
     sample_rate: float = 1.0
+    num_distinct: int | None = None
+    one_hot: bool = False
+    slice: str | None = None
 
     @property
     def num_counted(self) -> int:
@@ -50,6 +58,7 @@ class LabelDistribution:
       label_key: Name of the label feature.
       splits: One entry per split.
       domain: The classes the schema lists; empty where it lists none.
+      slices: One entry per split and slice; empty without sliced statistics.
 
     Raises:
       InputError: If some of the labels are integers and others texts.
@@ -58,6 +67,7 @@ class LabelDistribution:
     label_key: str
     splits: tuple[LabelCounts, ...]
     domain: tuple[LabelValue, ...] = ()
+    slices: tuple[LabelCounts, ...] = ()
 
     def __post_init__(self) -> None:
         sources = {f"split {split.split}": tuple(split.counts) for split in self.splits}
@@ -79,6 +89,14 @@ class LabelDistribution:
         """Classes that occur in any split or in the schema, in the model's order."""
         found = {label for split in self.splits for label in split.counts}
         return sorted_labels([*found, *self.domain])
+
+    @property
+    def expected_classes(self) -> tuple[LabelValue, ...]:
+        """Classes that each split should hold, in the model's order.
+
+        Those of the schema, or, where it lists none, those that occur in any split.
+        """
+        return sorted_labels(self.domain) if self.domain else self.classes
 
     def split(self, name: str) -> LabelCounts:
         """Returns the labels of one split.

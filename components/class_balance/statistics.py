@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The label in TFDV's statistics: how to have it counted, and how to read it."""
 
+import dataclasses
 import difflib
 from collections.abc import Mapping
 
@@ -13,6 +14,7 @@ from tensorflow_metadata.proto.v0.statistics_pb2 import (
     FeatureNameStatistics,
 )
 
+from components.class_balance import one_hot as one_hot_labels
 from components.class_balance.label_counts import LabelCounts
 from components.errors import InputError
 from components.labels import LabelValue, parse_label
@@ -26,8 +28,15 @@ _DEFAULT_NUM_CLASSES = 1000
 """TFDV's own number of buckets in a rank histogram."""
 
 
+_MAX_NUM_CLASSES = 16_384
+"""TFDV's limit on buckets beside statistics of positions."""
+
+
 def label_statistics_options(
-    label_key: str, *, num_classes: int = _DEFAULT_NUM_CLASSES
+    label_key: str,
+    *,
+    num_classes: int = _DEFAULT_NUM_CLASSES,
+    one_hot: bool = False,
 ) -> tfdv.StatsOptions:
     """Returns options with which TFDV counts every value of the label.
 
@@ -51,9 +60,13 @@ def label_statistics_options(
       label_key: Name of the label feature.
       num_classes: Largest number of classes that there may be. TFDV always
         counts the 1000 most frequent values.
+      one_hot: Whether the label is `num_classes` integers per example, one of
+        them 1 and the others 0. Above 10 classes the histograms of all features then
+        have two buckets per class.
 
     Raises:
-      InputError: If `label_key` is empty or `num_classes` less than 1.
+      InputError: If `label_key` is empty, or `num_classes` less than 1, or above
+        16384 for a one-hot label.
     """
     if not label_key or num_classes < 1:
         raise InputError(
@@ -61,8 +74,20 @@ def label_statistics_options(
             f"1 class, but got label_key={label_key!r}, num_classes={num_classes}; "
             "give the label's column name and the number of its values"
         )
+    if one_hot and num_classes > _MAX_NUM_CLASSES:
+        raise InputError(
+            "label_statistics_options: expected at most "
+            f"{_MAX_NUM_CLASSES} classes of a one-hot label, but got "
+            f"num_classes={num_classes}; write the class as one integer"
+        )
     schema = schema_pb2.Schema()
     label = schema.feature.add(name=label_key, type=schema_pb2.INT)
+    if one_hot:
+        one_hot_labels.ask_for_positions(label)
+        return tfdv.StatsOptions(
+            schema=schema,
+            num_histogram_buckets=one_hot_labels.num_buckets(num_classes),
+        )
     label.int_domain.is_categorical = True
     return tfdv.StatsOptions(
         schema=schema,
@@ -79,7 +104,8 @@ def read_label_counts(
 
     A split in which no example has the column, or which is empty, has no labels.
     A label that TFDV did not count (an integer that it took for a quantity) has
-    labels but no counts: `LabelCounts.is_complete` is false.
+    labels but no counts: `LabelCounts.is_complete` is false. The classes of a one-hot
+    label are the positions 0 to K-1.
 
     Args:
       statistics: TFDV's statistics by split.
@@ -89,7 +115,8 @@ def read_label_counts(
 
     Raises:
       InputError: If no split has the label, or if it is not an integer or a text
-        of which each example has at most one.
+        of which each example has at most one, nor a one-hot label whose positions
+        were counted.
     """
     datasets = {split: _all_examples(stats) for split, stats in statistics.items()}
     columns = {
@@ -101,6 +128,54 @@ def read_label_counts(
         _read_split(split, dataset, label_key, (sample_rates or {}).get(split, 1.0))
         for split, dataset in datasets.items()
     )
+
+
+def read_label_slices(
+    statistics: Mapping[str, DatasetFeatureStatisticsList], label_key: str
+) -> tuple[LabelCounts, ...]:
+    """Reads how often each class occurs in each slice of each split.
+
+    StatisticsGen computes them if its options hold a `slicing_config`. Slices by the
+    label itself are left out.
+
+    Args:
+      statistics: TFDV's statistics by split.
+      label_key: Name of the label feature.
+
+    Raises:
+      InputError: As `read_label_counts`.
+    """
+    return tuple(
+        dataclasses.replace(counts, slice=slice_name(dataset))
+        for split, stats in statistics.items()
+        for dataset in stats.datasets
+        if len(stats.datasets) > 1 and dataset.name != _ALL_EXAMPLES
+        for counts in [_read_split(split, dataset, label_key, 1.0)]
+        if not _is_slice_by_label(dataset.name, label_key, counts)
+    )
+
+
+def slice_name(dataset: DatasetFeatureStatistics) -> str:
+    """Returns `feature=value` for what TFDV calls `feature_value`.
+
+    A slice by several features stays as TFDV calls it; the name is then ambiguous.
+    """
+    columns = [_name(feature) for feature in dataset.features]
+    sliced_by = [c for c in columns if f"_{dataset.name}".find(f"_{c}_") >= 0]
+    # `site_id` in a data set that also has `site` or `id`: one feature, not two.
+    longest = max(sliced_by, key=len, default="")
+    rest = dataset.name.removeprefix(f"{longest}_")
+    if not longest or rest == dataset.name:
+        return dataset.name
+    if any(f"_{rest}".find(f"_{c}_") >= 0 for c in columns):
+        return dataset.name
+    return f"{longest}={rest}"
+
+
+def _is_slice_by_label(name: str, label_key: str, counts: LabelCounts) -> bool:
+    if len(counts.counts) != 1:
+        return False
+    return f"_{label_key}_{next(iter(counts.counts))}_" in f"_{name}_"
 
 
 def _all_examples(
@@ -147,13 +222,19 @@ def _read_split(
     num_labelled = int(common.tot_num_values)
     if feature is None or not num_labelled:
         return LabelCounts(split, num_examples, 0, {}, sample_rate)
-    _check_type(feature, split, label_key)
     if common.max_num_values > 1 or num_labelled > num_examples:
-        raise InputError(
-            f"label {label_key!r} of split {split}: expected one value per example, "
-            f"but some examples have {max(common.max_num_values, 2)}; give each "
-            "example a single label (several labels per example are not supported)"
+        by_position = one_hot_labels.read_one_hot_counts(feature)
+        if not by_position:
+            raise InputError(_several_values(feature, split, label_key))
+        return LabelCounts(
+            split,
+            num_examples,
+            sum(by_position.values()),
+            by_position,
+            sample_rate,
+            one_hot=True,
         )
+    _check_type(feature, split, label_key)
     counts: dict[LabelValue, int] = {}
     integer = feature.type == FeatureNameStatistics.INT
     for bucket in feature.string_stats.rank_histogram.buckets:
@@ -164,7 +245,37 @@ def _read_split(
                 "that is neither; write the class as a number or a name"
             )
         counts[parse_label(bucket.label, integer=integer)] = int(bucket.sample_count)
-    return LabelCounts(split, num_examples, num_labelled, counts, sample_rate)
+    num_distinct = int(feature.string_stats.unique) or None
+    return LabelCounts(
+        split, num_examples, num_labelled, counts, sample_rate, num_distinct
+    )
+
+
+def _several_values(feature: FeatureNameStatistics, split: str, label_key: str) -> str:
+    length = int(max(_common_statistics(feature).max_num_values, 2))
+    message = (
+        f"label {label_key!r} of split {split}: expected one value per example, but "
+        f"some examples have {length}; "
+    )
+    if not one_hot_labels.is_like_one_hot(feature):
+        return message + (
+            "give each example a single label (several labels per example are not "
+            "supported)"
+        )
+    if feature.type == FeatureNameStatistics.INT:
+        return message + (
+            "if the label is one-hot, give StatisticsGen "
+            f"`stats_options=label_statistics_options({label_key!r}, "
+            f"num_classes={length}, one_hot=True)`, or write the class as one integer"
+        )
+    return message + (
+        "if the label is one-hot, write the class as one integer, or the label as "
+        f"integers: TFDV does not tell positions of {_type_name(feature)} values"
+    )
+
+
+def _type_name(feature: FeatureNameStatistics) -> str:
+    return str(FeatureNameStatistics.Type.Name(feature.type))
 
 
 def _common_statistics(
@@ -179,7 +290,7 @@ def _common_statistics(
 def _check_type(feature: FeatureNameStatistics, split: str, label_key: str) -> None:
     if feature.type in (FeatureNameStatistics.INT, FeatureNameStatistics.STRING):
         return
-    kind = FeatureNameStatistics.Type.Name(feature.type)
+    kind = _type_name(feature)
     way_out = "write the class as a number or a name"
     if feature.type == FeatureNameStatistics.FLOAT:
         way_out = (

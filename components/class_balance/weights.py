@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Class weights from class counts."""
+"""Class weights and class priors from class counts."""
 
 import math
 from collections.abc import Sequence
@@ -51,12 +51,33 @@ def class_weights(
     return tuple(weight * scale for weight in relative)
 
 
+def class_priors(counts: Sequence[int]) -> tuple[float, ...]:
+    """Returns the share of each class, for logits adjusted by the prior.
+
+    "Long-tail learning via logit adjustment" (Menon et al., ICLR 2021) adds the
+    logarithm of the share to each logit while training, so no share may be 0: a
+    class without examples counts as if it had one. All other shares are as they
+    are in the data.
+
+    Args:
+      counts: Examples of each class in the training split, shape (K,).
+
+    Returns:
+      Shares of shape (K,): positive, their sum is 1. Empty if no class has examples.
+    """
+    if not any(counts):
+        return ()
+    smoothed = [max(count, 1) for count in counts]
+    total = sum(smoothed)
+    return tuple(count / total for count in smoothed)
+
+
 def class_table(labels: LabelDistribution, config: ClassBalanceConfig) -> ClassTable:
-    """Returns all classes with their counts and weights in the training split.
+    """Returns all classes with counts, weights and priors of the training split.
 
     Where the labels of the training split are not all counted, the table holds
-    what is known: the classes seen anywhere, the counts there are, and weights
-    of 1, because weights of partial counts would be wrong.
+    what is known: the classes seen anywhere, the counts there are, weights of 1 and
+    no priors, because those of partial counts would be wrong.
 
     Raises:
       InputError: If there is no such split as the configuration's `train_split`.
@@ -74,6 +95,7 @@ def class_table(labels: LabelDistribution, config: ClassBalanceConfig) -> ClassT
             counts, config.model_copy(update={"weighting": weighting})
         ),
         weighting=weighting.value,
+        priors=class_priors(counts) if known else (),
     )
 
 

@@ -22,7 +22,7 @@ DIGEST_SIZE = 16
 different contents share one are below 2e-21 (birthday bound n^2 / 2^129)."""
 
 _EXACT = 2**53  # Up to here, every integer is a float64.
-_BYTES, _FLOATS, _INTEGERS = b"b", b"f", b"i"
+_BYTES, _FLOATS, _INTEGERS, _PICTURES = b"b", b"f", b"i", b"p"
 
 
 def fingerprint(features: Mapping[str, Values], ignore: Collection[str] = ()) -> bytes:
@@ -43,14 +43,41 @@ def fingerprint(features: Mapping[str, Values], ignore: Collection[str] = ()) ->
     Raises:
       TypeError: If values are neither bytes nor numbers.
     """
-    digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
-    for name in sorted(features):
-        if name in ignore or not len(features[name]):
-            continue
-        for part in (name.encode(), canonical_value(features[name])):
-            digest.update(_length(part))
-            digest.update(part)
-    return digest.digest()
+    return fingerprint_of(
+        b"".join(
+            feature_part(name, canonical_value(features[name]))
+            for name in sorted(features)
+            if name not in ignore and len(features[name])
+        )
+    )
+
+
+def fingerprint_of(parts: bytes) -> bytes:
+    """Returns the fingerprint of what `feature_part` made of each feature, joined."""
+    return hashlib.blake2b(parts, digest_size=DIGEST_SIZE).digest()
+
+
+def feature_part(name: str, canonical: bytes) -> bytes:
+    """Returns a feature's part of what the fingerprint is taken of.
+
+    Name and canonical value, each preceded by its length. The parts are joined in
+    the order of the names.
+    """
+    encoded = name.encode()
+    return b"".join((_length(encoded), encoded, _length(canonical), canonical))
+
+
+def number_part_head(name: str, length: int) -> bytes:
+    """Returns how the part of a feature of `length` floats begins.
+
+    What follows are the floats of `canonical_floats`; this is for columns of many
+    rows, whose floats are made in one go.
+    """
+    encoded = name.encode()
+    size = len(_FLOATS) + 8 * length
+    return b"".join(
+        (_length(encoded), encoded, struct.pack("<Q", size), _FLOATS),
+    )
 
 
 def canonical_value(values: Values) -> bytes:
@@ -76,13 +103,11 @@ def canonical_value(values: Values) -> bytes:
         if len(texts) == len(values):
             return _BYTES + b"".join(_length(text) + text for text in texts)
     array = np.asarray(values)
-    if array.dtype.kind == "f":
-        return _FLOATS + _float_bytes(array)
-    if array.dtype.kind in "bi":
-        integers = array.astype(np.int64)
-        if _are_floats(integers):
-            return _FLOATS + _float_bytes(integers)
-        return _INTEGERS + integers.astype("<i8").tobytes()
+    if array.dtype.kind in "fbi":
+        floats = canonical_floats(array)
+        if floats is not None:
+            return _FLOATS + floats.tobytes()
+        return _INTEGERS + array.astype("<i8").tobytes()
     raise TypeError(
         "the values of a feature must be all bytes, all int64 or all floats, but "
         f"{values[0]!r} is {type(values[0]).__name__} (as an array {array.dtype}); "
@@ -90,10 +115,52 @@ def canonical_value(values: Values) -> bytes:
     )
 
 
-def _float_bytes(numbers: np.ndarray) -> bytes:
+def canonical_floats(numbers: np.ndarray) -> np.ndarray | None:
+    """Returns numbers as float64, equal bits for equal numbers.
+
+    Args:
+      numbers: Floats, integers or booleans, shape (n,).
+
+    Returns:
+      Little-endian float64, shape (n,), with one zero and one NaN; None if an
+      integer is no float64 number.
+    """
+    if numbers.dtype.kind != "f" and not _are_floats(numbers.astype(np.int64)):
+        return None
     floats = numbers.astype("<f8") + 0.0  # Adding 0.0 turns -0.0 into 0.0.
     floats[np.isnan(floats)] = np.nan
-    return floats.astype("<f8").tobytes()
+    return floats.astype("<f8", copy=False)
+
+
+def canonical_pictures(
+    values: Sequence[bytes], decoded: Sequence[np.ndarray | None]
+) -> bytes:
+    """Encodes the values of a feature with images: equal bytes for equal pixels.
+
+    Pixels stand as a digest of 32 bytes, which is as good as injective, so that no
+    large picture is copied.
+
+    Args:
+      values: The values as they are stored; at least one.
+      decoded: For each value its pixels, uint8 of shape (height, width, 3), or None
+        for one that is no image and counts as it is stored.
+
+    Returns:
+      As `canonical_value` if no value is an image.
+    """
+    if all(pixels is None for pixels in decoded):
+        return canonical_value(values)
+    encoded = [_PICTURES]
+    for value, pixels in zip(values, decoded, strict=True):
+        if pixels is None:
+            encoded += (_BYTES, _length(value), value)
+        else:
+            digest = hashlib.blake2b(
+                struct.pack("<QQ", *pixels.shape[:2]), digest_size=32
+            )
+            digest.update(np.ascontiguousarray(pixels).data)
+            encoded += (_PICTURES, digest.digest())
+    return b"".join(encoded)
 
 
 def _are_floats(integers: np.ndarray) -> bool:

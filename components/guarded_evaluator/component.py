@@ -88,6 +88,7 @@ class GuardedEvaluator(Evaluator):
         model_run: types.BaseChannel | None = None,
         class_weights: types.BaseChannel | None = None,
         class_balance_findings: types.BaseChannel | None = None,
+        feature_findings: types.BaseChannel | None = None,
         leakage_findings: types.BaseChannel | None = None,
         training_findings: types.BaseChannel | None = None,
         config: EvaluationConfig | None = None,
@@ -107,6 +108,7 @@ class GuardedEvaluator(Evaluator):
             its findings count, and name the BatchNorm layers to blame.
           class_weights: Channel of `components.ClassWeights`.
           class_balance_findings: Channel of `components.GuardFindings`.
+          feature_findings: Channel of `components.GuardFindings`.
           leakage_findings: Channel of `components.GuardFindings`.
           training_findings: Channel of `components.GuardFindings`.
           config: The limits.
@@ -125,6 +127,7 @@ class GuardedEvaluator(Evaluator):
             model_run=model_run,
             class_weights=class_weights,
             class_balance_findings=class_balance_findings,
+            feature_findings=feature_findings,
             leakage_findings=leakage_findings,
             training_findings=training_findings,
             label_key=label_key,

@@ -18,6 +18,7 @@ from components.records.training import TRAINING_RECORD_FILE, TrainingRecord
 
 UPSTREAM_KEYS = (
     "class_balance_findings",
+    "feature_findings",
     "leakage_findings",
     "training_findings",
 )

@@ -11,7 +11,7 @@ from components.settings import Settings
 class ImageInput(Settings):
     """A feature that holds encoded images (PNG, JPEG, BMP or GIF)."""
 
-    feature: str = pydantic.Field(min_length=1)
+    feature: str = pydantic.Field(default="image", min_length=1)
     """Name of the feature; one encoded image per example."""
     height: int = pydantic.Field(gt=0)
     """Height the model gets, in pixels; other images are resized (bilinear)."""

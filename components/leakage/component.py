@@ -20,7 +20,10 @@ class LeakageValidatorSpec(component_spec.ComponentSpec):
         "code_sha256": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
-        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        # A key stands for one channel only, and `examples` is what comes out.
+        "all_examples": component_spec.ChannelParameter(
+            type=standard_artifacts.Examples
+        ),
         "schema": component_spec.ChannelParameter(
             type=standard_artifacts.Schema, optional=True
         ),
@@ -30,27 +33,39 @@ class LeakageValidatorSpec(component_spec.ComponentSpec):
         "anomalies": component_spec.ChannelParameter(
             type=standard_artifacts.ExampleAnomalies
         ),
+        "examples": component_spec.ChannelParameter(
+            type=standard_artifacts.Examples, optional=True
+        ),
     }
 
 
 class LeakageValidator(base_beam_component.BaseBeamComponent):
-    """Finds examples that stand in the training and in another split.
+    """Finds what lets a model look better on the other splits than it is.
 
-    Reads the examples of all splits in one Beam pass and groups them by content.
-    Writes the findings (`duplicate_leakage` blocks, `conflicting_labels` warns)
-    and the same as TFDV anomalies:
+    Reads the examples of all splits with Beam, two to four times, and writes the
+    findings, the same as TFDV anomalies, and on request the examples without those
+    that leak:
 
     ```python
     leakage = LeakageValidator(
         examples=example_gen.outputs["examples"],
         label_key="species",
-        config=LeakageConfig(ignore=("image_path",)),
+        config=LeakageConfig(ignore=("image_path",), group="nest", quarantine=True),
     )
+    statistics_gen = StatisticsGen(examples=leakage.outputs["examples"])
     ```
 
+    Causes that block: `duplicate_leakage`, `near_duplicate_leakage`,
+    `group_leakage`, `temporal_leakage`, `label_leakage`, `insufficient_evidence`,
+    `check_failed`. Causes that warn: `conflicting_labels`, `low_variance` of
+    pictures, `schema_anomaly`.
+
     Component `outputs` contains:
-      - `findings`: Channel of type `components.artifacts.GuardFindings`.
+      - `findings`: Channel of type `components.artifacts.GuardFindings`; under its
+        uri also lie `pictures/<digest>.png`, which the evidence names.
       - `anomalies`: Channel of type `standard_artifacts.ExampleAnomalies`.
+      - `examples`: Channel of type `standard_artifacts.Examples`, the same splits;
+        only with `LeakageConfig(quarantine=True)`.
     """
 
     SPEC_CLASS = LeakageValidatorSpec
@@ -73,14 +88,17 @@ class LeakageValidator(base_beam_component.BaseBeamComponent):
             of a feature is refused before any example is read.
           config: What to look for; the defaults if None.
         """
+        config = config or LeakageConfig()
+        clean = types.Channel(type=standard_artifacts.Examples)
         super().__init__(
             spec=LeakageValidatorSpec(
                 code_sha256=code_sha256(),
-                examples=examples,
+                all_examples=examples,
                 schema=schema,
                 label_key=label_key,
-                config=(config or LeakageConfig()).to_json(),
+                config=config.to_json(),
                 findings=types.Channel(type=GuardFindings),
                 anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
+                examples=clean if config.quarantine else None,
             )
         )

@@ -29,8 +29,9 @@ class LeakageConfig(Settings):
     """The feature that names the group of an example (patient, user, scene), which
     must not be in the reference split and in another; None, there are no groups."""
     time: Name | None = None
-    """The feature that says when an example came to be, a number or a text whose
-    order is the order of time (ISO 8601); None, time does not matter."""
+    """The feature that says when an example came to be: a number of whatever unit, or
+    an ISO 8601 text, which counts as UTC where it names no zone. None, time does not
+    matter."""
     reference_split: Name = "train"
     """The split that the model learns from; each other split is held against it."""
     max_duplicate_share: Share = 0.0
@@ -71,16 +72,18 @@ class LeakageConfig(Settings):
     max_unreadable_share: Share = 0.01
     """Largest share of a split's records that may be no tf.train.Example, or hold an
     image that cannot be decoded; they are left out, counted and reported. A greater
-    share is an error, which names the first of them."""
+    share is an error, which names the first of them. Of examples without a group, or
+    without a time, a greater share blocks."""
     quarantine: bool = False
-    """Whether to write the examples again without those of other splits that leak,
-    so that an honest evaluation can go on."""
+    """Whether to write the examples again, as output `examples`, without those of
+    other splits that are duplicates, near-duplicates, of a group of the reference
+    split, or too old, so that an honest evaluation can go on."""
     sample_size: Annotated[int, pydantic.Field(ge=100, le=1_000_000)] = 20_000
     """Examples of the reference split that predictive power is measured on, drawn
     by a hash of their content."""
     max_evidence: Annotated[int, pydantic.Field(ge=0, le=1000)] = 10
-    """Groups listed per finding, the largest first; 0 lists none, for data that
-    must not reach a report."""
+    """Groups listed per finding, the largest first, with up to three rows and small
+    pictures per split; 0 lists none, for data that must not reach a report."""
 
     @property
     def no_content(self) -> tuple[str, ...]:

@@ -2,10 +2,10 @@
 """Moves artifacts in and out of the leakage validator."""
 
 import os
-from collections.abc import Iterable, Sequence
+import uuid
+from collections.abc import Sequence
 from typing import Any
 
-import apache_beam as beam
 from absl import logging
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
@@ -16,18 +16,17 @@ from tfx.utils import io_utils
 from components import artifact_io
 from components.anomalies import by_split, write_anomalies
 from components.errors import InputError
-from components.findings import Finding, Verdict, failed_check
-from components.leakage import core, preconditions
+from components.findings import Verdict
+from components.leakage import preconditions
 from components.leakage.config import LeakageConfig
-from components.leakage.summary import Summary
-from components.leakage.transforms import SummarizeExamples
+from components.leakage.search import Search
+from components.leakage.validation import validate
 
-_SUMMARY_FILE = "leakage_summary.json"
 _PAYLOAD, _FILE_FORMAT = "FORMAT_TF_EXAMPLE", "tfrecords_gzip"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Counts equal examples with Beam and judges the counts."""
+    """Counts with Beam what the splits share, and judges the counts."""
 
     def Do(
         self,
@@ -35,12 +34,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: artifact_io.OutputDict,
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the findings and the anomalies of all splits.
+        """Writes the findings, the anomalies of all splits, and the clean examples.
 
         Args:
-          input_dict: `examples`, one or more artifacts with the same splits, and
+          input_dict: `all_examples`, one or more artifacts with the same splits, and
             optionally one `schema`.
-          output_dict: `findings` and `anomalies`.
+          output_dict: `findings` and `anomalies`; for quarantine, `examples`.
           exec_properties: `label_key`, and `config`, a `LeakageConfig` as JSON.
 
         Raises:
@@ -50,15 +49,33 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         config = LeakageConfig.from_json(exec_properties["config"])
         label_key = exec_properties["label_key"]
-        examples = input_dict["examples"]
+        examples = input_dict["all_examples"]
         splits = _splits(examples)
         preconditions.require_split(config.reference_split, splits)
         if schema := artifact_io.optional(input_dict, "schema"):
             _require_in_schema(schema, label_key, config)
+        findings = artifact_io.single(output_dict, "findings")
 
-        verdict = Verdict.of(self._check(examples, splits, label_key, config))
+        search = Search(
+            self._make_beam_pipeline,
+            {split: _files(examples, split) for split in splits},
+            label_key,
+            config,
+            # Of its own: a folder that an earlier attempt has left holds other files.
+            os.path.join(self._get_tmp_dir(), uuid.uuid4().hex),
+        )
+        clean = artifact_io.optional(output_dict, "examples")
+        verdict = Verdict.of(
+            validate(
+                search,
+                label_key,
+                config,
+                findings.uri,
+                None if clean is None else _split_folders(clean, examples, splits),
+            )
+        )
 
-        artifact_io.write_findings(artifact_io.single(output_dict, "findings"), verdict)
+        artifact_io.write_findings(findings, verdict)
         write_anomalies(
             artifact_io.single(output_dict, "anomalies"),
             by_split(verdict.findings, splits),
@@ -66,57 +83,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         logging.info("Leakage between %s: %s", ", ".join(splits), verdict)
 
-    def _check(
-        self,
-        examples: Sequence[artifact.Artifact],
-        splits: Sequence[str],
-        label_key: str,
-        config: LeakageConfig,
-    ) -> Iterable[Finding]:
-        """Counts and judges; what cannot be counted blocks."""
-        try:
-            summary = self._summarize(examples, splits, label_key, config)
-        except InputError:
-            raise
-        except Exception as error:
-            logging.exception("The examples could not be counted.")
-            return [failed_check(core.CHECK, error)]
-        return core.judge(summary, label_key, config)
 
-    def _summarize(
-        self,
-        examples: Sequence[artifact.Artifact],
-        splits: Sequence[str],
-        label_key: str,
-        config: LeakageConfig,
-    ) -> Summary:
-        """Counts with Beam, whose one result travels through a temporary file."""
-        folder = self._get_tmp_dir()
-        files = {split: _files(examples, split) for split in splits}
-        try:
-            with self._make_beam_pipeline() as pipeline:
-                _ = (
-                    {split: _read(pipeline, split, files[split]) for split in splits}
-                    | "SummarizeExamples"
-                    >> SummarizeExamples(
-                        label_key,
-                        ignore=config.ignore,
-                        reference_split=config.reference_split,
-                        max_groups=config.max_evidence,
-                    )
-                    | "WriteSummary"
-                    >> beam.io.WriteToText(
-                        os.path.join(folder, _SUMMARY_FILE),
-                        num_shards=1,
-                        shard_name_template="",
-                    )
-                )
-        except Exception as error:
-            for split in splits:
-                if f"[while running '{_read_label(split)}" in str(error):
-                    raise _unreadable(split, files[split], error) from error
-            raise
-        return Summary.from_json(artifact_io.read_text(folder, _SUMMARY_FILE))
+def _split_folders(
+    clean: artifact.Artifact, examples: Sequence[artifact.Artifact], splits: list[str]
+) -> dict[str, str]:
+    """Describes the clean examples like those that came; returns their folders."""
+    clean.split_names = artifact_utils.encode_split_names(splits)
+    clean.span = max(each.span for each in examples)
+    examples_utils.set_payload_format(
+        clean, examples_utils.get_payload_format(examples[0])
+    )
+    examples_utils.set_file_format(clean, _FILE_FORMAT)
+    return {split: artifact_utils.get_split_uri([clean], split) for split in splits}
 
 
 def _splits(examples: Sequence[artifact.Artifact]) -> list[str]:
@@ -145,32 +123,9 @@ def _splits(examples: Sequence[artifact.Artifact]) -> list[str]:
 
 
 def _files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
-    """Returns the split's file patterns that match some file."""
+    """Returns the paths of the split's files, in a fixed order."""
     patterns = examples_utils.get_split_file_patterns(list(examples), split)
-    return [pattern for pattern in patterns if fileio.glob(pattern)]
-
-
-def _read(
-    pipeline: beam.Pipeline, split: str, patterns: Sequence[str]
-) -> beam.PCollection:
-    """Reads the records of a split; none where there are no files."""
-    return (
-        pipeline
-        | f"ListFiles[{split}]" >> beam.Create(patterns)
-        | _read_label(split) >> beam.io.ReadAllFromTFRecord()
-    )
-
-
-def _read_label(split: str) -> str:
-    return f"ReadExamples[{split}]"
-
-
-def _unreadable(split: str, files: Sequence[str], error: Exception) -> InputError:
-    reason = str(error).split(" [while running")[0].strip().splitlines()[-1]
-    return InputError(
-        f"split {split!r} in {', '.join(files)}: expected whole TFRecord files, but "
-        f"reading failed: {reason[:300]}; make the examples again"
-    )
+    return sorted(path for pattern in patterns for path in fileio.glob(pattern))
 
 
 def _require_in_schema(

@@ -17,32 +17,76 @@ def require_usable(summary: Summary, label_key: str, config: LeakageConfig) -> N
     Raises:
       InputError: See `judge`.
     """
-    require_split(config.reference_split, list(summary.splits))
-    for split, counts in summary.splits.items():
-        if counts.unreadable:
-            raise InputError(
-                f"split {split!r}: every record must be a serialized "
-                f"tf.train.Example, but {counts.unreadable} of "
-                f"{counts.unreadable + counts.examples} records are not; make the "
-                "examples again with an ExampleGen that writes tf.train.Example"
-            )
-    total = summary.num_examples
+    require_split(config.reference_split, list(summary.contents.splits))
+    _require_readable(summary, config)
+    total = summary.contents.num_examples
+    oddities = summary.oddities.values()
     for role, name in _named_features(label_key, config):
-        missing = sum(c.missing.get(name, 0) for c in summary.splits.values())
+        missing = sum(odd.missing.get(name, 0) for odd in oddities)
         if total and missing == total:
             raise _absent_feature(role, name, summary.feature_names, "examples")
-    if total and total == sum(c.without_content for c in summary.splits.values()):
+    if total and total == sum(odd.without_content for odd in oddities):
         raise InputError(
             f"ignore: examples must have features beside the label {label_key!r} and "
-            f"the ignored {_names(config.ignore)}, but none of {total} has one, so "
+            f"the ignored {_names(config.no_content)}, but none of {total} has one, so "
             "there is nothing to compare; name fewer features in `ignore`"
         )
-    floats = sum(counts.float_labels for counts in summary.splits.values())
+    _require_classes(summary, label_key)
+    _require_one_kind_of_time(summary, config)
+
+
+def _require_readable(summary: Summary, config: LeakageConfig) -> None:
+    for split, odd in summary.oddities.items():
+        total = odd.unreadable + summary.contents.splits[split].examples
+        if odd.unreadable > config.max_unreadable_share * total:
+            first = "; ".join(map(str, odd.unreadable_places[:3]))
+            raise InputError(
+                f"split {split!r}: every record must be a serialized tf.train.Example "
+                "whose image can be decoded, but "
+                f"{odd.unreadable} of {total} records are not (first: {first}); make "
+                "the examples again without them, or raise `max_unreadable_share`"
+            )
+
+
+def _require_classes(summary: Summary, label_key: str) -> None:
+    total = summary.contents.num_examples
+    floats = sum(odd.float_labels for odd in summary.oddities.values())
     if floats:
         raise InputError(
             f"label_key {label_key!r}: labels must be integers or texts, but "
             f"{floats} of {total} examples carry a float; a classifier's labels are "
             "classes: write them as integers (regression is not supported)"
+        )
+    for split, odd in summary.oddities.items():
+        if odd.odd_labels:
+            raise InputError(
+                f"label_key {label_key!r}: labels must be integers or UTF-8 texts, but "
+                f"{odd.odd_labels} examples of split {split!r} carry other bytes "
+                f"(first: {odd.odd_label_places[0]}); encode the labels as UTF-8"
+            )
+
+
+def _require_one_kind_of_time(summary: Summary, config: LeakageConfig) -> None:
+    if config.time is None:
+        return
+    kinds: dict[str, int] = {}
+    for odd in summary.oddities.values():
+        for kind, count in odd.time_kinds.items():
+            kinds[kind] = kinds.get(kind, 0) + count
+    if len(kinds) > 1:
+        came = ", ".join(f"{count} of kind {kind}" for kind, count in kinds.items())
+        raise InputError(
+            f"time: the values of {config.time!r} must be all integers, all floats or "
+            f"all ISO 8601 texts, but there are {came}; store them as one kind"
+        )
+    total = summary.contents.num_examples
+    if total and not kinds:
+        places = [odd.odd_time_places for odd in summary.oddities.values()]
+        first = next((str(some[0]) for some in places if some), "none was named")
+        raise InputError(
+            f"time: the values of {config.time!r} must be numbers or ISO 8601 texts, "
+            f"but not one can be read (first: {first}); write them like "
+            "2026-01-31T23:59:59Z"
         )
 
 
@@ -63,7 +107,7 @@ def require_split(reference: str, splits: Sequence[str]) -> None:
 def require_features(
     names: Sequence[str], label_key: str, config: LeakageConfig
 ) -> None:
-    """Refuses a label or an ignored feature that the schema does not have.
+    """Refuses a named feature that the schema does not have.
 
     Raises:
       InputError: If a name is not among `names`, the features of the schema.
@@ -75,7 +119,12 @@ def require_features(
 
 def _named_features(label_key: str, config: LeakageConfig) -> list[tuple[str, str]]:
     """Returns the features that the user names, each with the setting it is in."""
-    return [("label_key", label_key), *(("ignore", name) for name in config.ignore)]
+    roles = (("image", config.image), ("group", config.group), ("time", config.time))
+    return [
+        ("label_key", label_key),
+        *(("ignore", name) for name in config.ignore),
+        *((role, name) for role, name in roles if name),
+    ]
 
 
 def _absent_feature(

@@ -47,6 +47,13 @@ _SCENARIOS = (
         "pipeline.scenarios.batchnorm_gap",
         "pipeline.scenarios.digits.data",
     ),
+    Scenario(
+        "leaked-pictures",
+        "A folder of pictures, some of which are in the training and in the evaluation "
+        "split, altered a little: stopped before training.",
+        "pipeline.scenarios.leaked_pictures",
+        "pipeline.scenarios.leaked_pictures.data",
+    ),
 )
 SCENARIOS = {scenario.name: scenario for scenario in _SCENARIOS}
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
+from tfx.dsl.experimental.conditionals import conditional
 
 from components.code_version import code_sha256
 from components.errors import InputError
+from components.example_splitter.config import SplitConfig
+from components.leakage.config import LeakageConfig
 from pipeline.config import parse_config
-from pipeline.pipeline import create_pipeline, make_example_gen
+from pipeline.pipeline import create_pipeline, make_example_gen, make_example_steps
 
 
 @pytest.fixture
@@ -20,37 +23,63 @@ def config(tmp_path):
     return parse_config(content, "guard.yaml", tmp_path)
 
 
-def test_the_pipeline_has_these_steps_and_edges(config):
+VALIDATORS = {"ClassBalanceValidator", "FeatureValidator", "LeakageValidator"}
+
+
+def edges_of(config):
     nodes = {node.id: node for node in create_pipeline(config).components}
-    edges = {
+    return {
         name: {upstream.id for upstream in node.upstream_nodes}
         for name, node in nodes.items()
     }
+
+
+def test_the_pipeline_has_these_steps_and_edges(config):
     # All that follows the data waits for their verdict.
-    validators = {"ClassBalanceValidator", "LeakageValidator"}
-    assert edges == {
+    assert edges_of(config) == {
         "CsvExampleGen": set(),
-        "StatisticsGen": {"CsvExampleGen"},
+        "ExampleSplitter": {"CsvExampleGen"},
+        "LeakageValidator": {"ExampleSplitter"},
+        "StatisticsGen": {"ExampleSplitter"},
         "SchemaGen": {"StatisticsGen"},
         "ExampleValidator": {"StatisticsGen", "SchemaGen"},
         "ClassBalanceValidator": {"StatisticsGen"},
-        "LeakageValidator": {"CsvExampleGen"},
-        "GuardedTrainer": {"CsvExampleGen", "SchemaGen", *validators},
+        "FeatureValidator": {"StatisticsGen", "ExampleValidator"},
+        "DataReport": VALIDATORS,
+        "GuardedTrainer": {"ExampleSplitter", "SchemaGen", *VALIDATORS},
         "LatestBlessedModel": set(),
         "GuardedEvaluator": {
-            "CsvExampleGen",
+            "ExampleSplitter",
             "GuardedTrainer",
             "LatestBlessedModel",
-            *validators,
+            *VALIDATORS,
         },
         "GuardedPusher": {
-            "CsvExampleGen",
+            "ExampleSplitter",
             "GuardedTrainer",
             "GuardedEvaluator",
-            *validators,
+            *VALIDATORS,
         },
-        "Report": {"GuardedTrainer", "GuardedEvaluator", "GuardedPusher", *validators},
+        "Report": {"GuardedTrainer", "GuardedEvaluator", "GuardedPusher", *VALIDATORS},
     }
+
+
+def test_in_quarantine_nothing_sees_the_examples_that_leak(config):
+    leakage = LeakageConfig(quarantine=True)
+    edges = edges_of(config.model_copy(update={"leakage": leakage}))
+    readers = {name for name, above in edges.items() if "ExampleSplitter" in above}
+    assert readers == {"LeakageValidator"}
+    assert edges["StatisticsGen"] == {"LeakageValidator"}
+
+
+def test_the_report_on_the_data_waits_for_no_condition(config):
+    pipeline = create_pipeline(config)
+    conditions = {
+        node.id: conditional.get_predicates(node, pipeline.dsl_context_registry)
+        for node in pipeline.components
+    }
+    assert len(conditions["Report"]) == len(VALIDATORS)
+    assert not conditions["DataReport"]
 
 
 def test_training_waits_for_the_validators_unless_told_otherwise(config):
@@ -91,21 +120,31 @@ def test_the_format_decides_the_example_gen(config, tmp_path, name, node):
     assert make_example_gen(config.data).id == node
 
 
-@pytest.mark.parametrize(
-    ("share", "num_eval"), [(0.2, 200), (0.0001, 1), (0.9999, 999)]
-)
-def test_the_split_leaves_no_side_empty(config, share, num_eval):
-    data = config.data.model_copy(update={"eval_share": share})
-    output = make_example_gen(data).exec_properties["output_config"]
-    assert f'"hash_buckets": {num_eval}' in output
-    assert f'"hash_buckets": {1000 - num_eval}' in output
+def test_what_is_not_split_is_read_as_one_and_split_by_content(config):
+    example_gen, splitter = make_example_steps(config.data)
+    assert '"name": "all"' in example_gen.exec_properties["output_config"]
+    assert SplitConfig.from_json(splitter.exec_properties["config"]).by == "content"
+
+
+@pytest.mark.parametrize("by", ["group", "time"])
+def test_a_named_group_or_time_splits_the_data(config, by):
+    data = config.data.model_copy(update={by: "x"})
+    _, splitter = make_example_steps(data)
+    split = SplitConfig.from_json(splitter.exec_properties["config"])
+    assert (split.by, getattr(split, by)) == (by, "x")
+
+
+def test_group_and_time_together_are_refused(config):
+    data = config.data.model_copy(update={"group": "x", "time": "t"})
+    with pytest.raises(InputError, match="group: x.*time: t.*ignore"):
+        make_example_steps(data)
 
 
 def test_folders_train_and_eval_are_the_splits(config, tmp_path):
     for split in ("train", "eval"):
         (tmp_path / "data" / split).mkdir()
         (tmp_path / "data" / split / "a.csv").write_text("x,y\n1,0\n")
-    example_gen = make_example_gen(config.data)
+    [example_gen] = make_example_steps(config.data)
     assert "train/*" in example_gen.exec_properties["input_config"]
     assert "hash_buckets" not in str(example_gen.exec_properties["output_config"])
 
@@ -119,6 +158,6 @@ def test_a_missing_data_folder_is_refused(config, tmp_path):
 def test_new_code_of_ours_is_not_served_old_results(config):
     nodes = create_pipeline(config).components
     ours = [node for node in nodes if type(node).__module__.startswith("components.")]
-    assert len(ours) == 7
+    assert len(ours) == 10
     for node in ours:
         assert node.exec_properties["code_sha256"] == code_sha256()

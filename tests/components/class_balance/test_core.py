@@ -92,7 +92,7 @@ class TestUncountedLabels:
         verdict = judge(
             labels(
                 split("train", {"a": 1000, "b": 1}, uncounted=5),
-                split("eval", {"a": 3, "b": 3, "c": 3}),
+                split("eval", {"a": 9, "b": 9, "c": 9}),
             )
         )
         assert causes(verdict) == ["check_failed"]
@@ -117,7 +117,7 @@ class TestUnlabelledExamples:
         (finding,) = core.find_unlabelled_examples(
             labels(split("eval", BALANCED, unlabelled=1)), CONFIG
         )
-        assert finding.cause == "check_failed"
+        assert finding.cause == "schema_anomaly"
         assert finding.blocks
         assert finding.message.startswith("1 of 101 examples of split eval")
         assert finding.measured == 1 / 101
@@ -130,6 +130,31 @@ class TestUnlabelledExamples:
             labels(split("train", BALANCED, unlabelled=unlabelled)), config
         )
         assert len(found) == num_found
+
+
+class TestUnknownClasses:
+    @pytest.mark.parametrize("domain", [(), ("a", "b"), ("a", "b", "c")])
+    def test_classes_of_the_schema_or_no_schema_are_well(self, domain):
+        distribution = labels(split("train", BALANCED), domain=domain)
+        assert not core.find_unknown_classes(distribution, CONFIG)
+
+    def test_a_class_outside_the_schema_blocks_and_is_named_and_counted(self):
+        distribution = labels(
+            split("train", {**BALANCED, "B": 2}),
+            split("eval", BALANCED),
+            domain=("a", "b"),
+        )
+        (finding,) = judge(distribution).blocking
+        assert finding.cause == "schema_anomaly"
+        assert (finding.subject.split, finding.subject.class_name) == ("train", "B")
+        assert (finding.measured, finding.limit) == (2, 0)
+        assert "2 of 102 labels 'y' of split train are of class 'B'" in finding.message
+
+    def test_several_are_one_finding(self):
+        distribution = labels(split("train", {1: 5, 2: 5, 7: 1, 8: 2}), domain=(1, 2))
+        (finding,) = core.find_unknown_classes(distribution, CONFIG)
+        assert finding.subject.class_name is None
+        assert finding.evidence == {"counts": {"7": 1, "8": 2}, "num_unknown": 2}
 
 
 class TestMissingClasses:

@@ -10,6 +10,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from components.class_balance.statistics import (
     label_statistics_options,
     read_label_counts,
+    read_label_slices,
 )
 from components.errors import InputError
 
@@ -168,3 +169,39 @@ class TestReadLabelCounts:
         )
         with pytest.raises(InputError, match=message):
             read_label_counts({"train": statistics}, "label")
+
+
+class TestReadLabelSlices:
+    @pytest.fixture
+    def statistics(self, compute_statistics):
+        from tfx_bsl.public.proto import slicing_spec_pb2
+
+        options = label_statistics_options("label")
+        slicing = slicing_spec_pb2.SlicingConfig()
+        for features in (["site_id"], ["label"], ["site_id", "kind"]):
+            slicing.slicing_specs.add(feature_keys=features)
+        options.slicing_config = slicing
+        return compute_statistics(
+            {
+                "label": ([0, 1, 1, 1], pa.int64()),
+                "site_id": (["a", "b", "b_c", "b"], pa.large_binary()),
+                "kind": ([7, 7, 7, 7], pa.int64()),
+            },
+            options,
+        )
+
+    def test_slices_are_named_and_those_by_the_label_left_out(self, statistics):
+        slices = read_label_slices({"eval": statistics}, "label")
+        assert {part.split for part in slices} == {"eval"}
+        assert {part.slice: dict(part.counts) for part in slices} == {
+            "site_id=a": {0: 1},
+            "site_id=b": {1: 2},
+            "site_id=b_c": {1: 1},
+            "kind_7_site_id_a": {0: 1},
+            "kind_7_site_id_b": {1: 2},
+            "kind_7_site_id_b_c": {1: 1},
+        }
+
+    def test_without_slicing_there_are_none(self, compute_statistics):
+        statistics = compute_statistics({"label": INTEGERS})
+        assert read_label_slices({"train": statistics}, "label") == ()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from components.class_balance.config import ClassBalanceConfig, Weighting
 from components.class_balance.label_counts import LabelCounts, LabelDistribution
-from components.class_balance.weights import class_table, class_weights
+from components.class_balance.weights import class_priors, class_table, class_weights
 from components.errors import InputError
 
 COUNTS = st.lists(st.integers(0, 10**9), min_size=1, max_size=20)
@@ -76,6 +76,24 @@ class TestClassWeights:
         assert few / many == pytest.approx(1, abs=1e-4)
 
 
+class TestClassPriors:
+    @given(COUNTS.filter(any))
+    def test_are_positive_and_sum_to_one(self, counts):
+        priors = class_priors(counts)
+        assert all(prior > 0 for prior in priors)
+        assert math.fsum(priors) == pytest.approx(1)
+
+    def test_are_the_shares_where_each_class_occurs(self):
+        assert class_priors([1, 2, 7]) == (0.1, 0.2, 0.7)
+
+    def test_an_absent_class_counts_as_one_example(self):
+        assert class_priors([0, 3, 6]) == (0.1, 0.3, 0.6)
+
+    @pytest.mark.parametrize("counts", [[], [0], [0, 0]])
+    def test_without_examples_there_are_none(self, counts):
+        assert class_priors(counts) == ()
+
+
 class TestClassTable:
     def test_lists_the_classes_of_all_splits_and_the_schema(self):
         labels = LabelDistribution(
@@ -89,6 +107,7 @@ class TestClassTable:
         assert table.train_counts == (0, 0, 6)
         assert table.weights[2] == 1
         assert table.weighting == "effective_number"
+        assert table.priors == (1 / 8, 1 / 8, 6 / 8)
 
     def test_uncounted_labels_get_no_weights(self):
         labels = LabelDistribution("y", (LabelCounts("train", 9, 9, {"a": 7, "b": 1}),))
@@ -97,6 +116,7 @@ class TestClassTable:
         assert table.train_counts == (7, 1)
         assert table.weights == (1, 1)
         assert table.weighting == "none"
+        assert table.priors == ()
 
     def test_nothing_known_is_an_empty_table(self):
         labels = LabelDistribution("y", (LabelCounts("train", 9, 9, {}),))

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.content.fingerprint import canonical_value, fingerprint
+from components.content.fingerprint import (
+    canonical_floats,
+    canonical_pictures,
+    canonical_value,
+    feature_part,
+    fingerprint,
+    fingerprint_of,
+    number_part_head,
+)
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 VALUES = st.one_of(
@@ -111,3 +119,38 @@ def test_fingerprint_never_changes_between_releases():
 def test_values_of_other_types_are_refused(values):
     with pytest.raises(TypeError, match="must be all bytes, all int64 or all floats"):
         canonical_value(values)
+
+
+@given(st.text(max_size=4), st.lists(st.floats(width=32), min_size=1, max_size=5))
+def test_parts_made_in_columns_equal_those_made_one_by_one(name, values):
+    head = number_part_head(name, len(values))
+    column = head + canonical_floats(np.array(values, np.float32)).tobytes()
+    assert column == feature_part(name, canonical_value(values))
+    assert fingerprint_of(column) == fingerprint({name: values})
+
+
+@pytest.mark.parametrize("large", [2**53 + 1, 2**63 - 1])
+def test_integers_that_are_no_floats_are_said_to_be(large):
+    assert canonical_floats(np.array([1, large])) is None
+    assert canonical_floats(np.array([1, 2**53])).tolist() == [1, 2**53]
+
+
+def test_pictures_count_by_shape_and_pixels():
+    wide, tall = np.zeros((2, 8, 3), np.uint8), np.zeros((8, 2, 3), np.uint8)
+    values = [b"encoded"]
+    assert canonical_pictures(values, [wide]) == canonical_pictures([b"x"], [wide])
+    assert canonical_pictures(values, [wide]) != canonical_pictures(values, [tall])
+    strided = np.zeros((4, 8, 3), np.uint8)[::2]
+    assert canonical_pictures(values, [wide]) == canonical_pictures(values, [strided])
+
+
+def test_values_that_are_no_picture_count_as_they_are():
+    assert canonical_pictures([b"a", b"b"], [None, None]) == canonical_value(
+        [b"a", b"b"]
+    )
+    pixels = np.zeros((1, 1, 3), np.uint8)
+    mixed = {
+        canonical_pictures([b"a", b"b"], decoded)
+        for decoded in ([None, None], [pixels, None], [None, pixels], [pixels, pixels])
+    }
+    assert len(mixed) == 4

@@ -16,6 +16,14 @@ from components.leakage.config import LeakageConfig
             max_conflict_share=0,
             max_evidence=0,
         ),
+        LeakageConfig(
+            image="image",
+            group="patient",
+            time="day",
+            tolerances={"width": 0.1},
+            expected_predictors=("code",),
+            quarantine=True,
+        ),
     ],
 )
 def test_config_survives_json(config):
@@ -34,9 +42,23 @@ def test_config_survives_json(config):
         {"ignore": [""]},
         {"ignore": "id"},
         {"max_duplicates": 0.1},
+        {"max_near_duplicate_share": 2},
+        {"max_unreadable_share": -1},
+        {"relative_tolerance": float("inf")},
+        {"tolerances": {"width": -1}},
+        {"sample_size": 10},
+        {"image": "x", "ignore": ["x"]},
+        {"image": "x", "group": "x"},
+        {"image": "x", "time": "x"},
     ],
     ids=str,
 )
 def test_wrong_values_and_unknown_keys_are_refused(wrong):
     with pytest.raises(pydantic.ValidationError):
         LeakageConfig.model_validate(wrong)
+
+
+def test_ignored_features_group_and_time_are_no_content():
+    config = LeakageConfig(ignore=("id", "day"), group="patient", time="day")
+    assert config.no_content == ("id", "day", "patient")
+    assert LeakageConfig().no_content == ()

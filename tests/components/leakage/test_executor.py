@@ -4,6 +4,7 @@ import gzip
 import pytest
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils
@@ -17,41 +18,45 @@ from components.leakage.executor import Executor
 Info = anomalies_pb2.AnomalyInfo
 
 
-def examples_of(folder, splits, span=7):
-    """Makes an Examples artifact of records by split."""
-    examples = standard_artifacts.Examples()
-    examples.uri = str(folder)
-    examples.splits = list(splits)
-    examples.span = span
-    examples.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
-    examples.set_string_custom_property("file_format", "tfrecords_gzip")
-    for split, records in splits.items():
-        (folder / f"Split-{split}").mkdir(parents=True)
-        path = folder / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz"
-        with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-            for record in records:
-                writer.write(record)
-    return examples
+@pytest.fixture
+def examples_of(write_examples):
+    """Makes an Examples artifact of span 7, unless another is given."""
+
+    def make(folder, splits, span=7):
+        return write_examples(folder, splits, span)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def executor(tmp_path_factory):
+    """One for all tests: TFX packs itself for remote workers whenever it makes one."""
+    return Executor(
+        base_beam_executor.BaseBeamExecutor.Context(
+            beam_pipeline_args=["--runner=FnApiRunner"],
+            tmp_dir=str(tmp_path_factory.mktemp("scratch")),
+            unique_id="1",
+        )
+    )
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(executor, tmp_path):
     """Runs the executor; returns the verdict and the anomalies artifact."""
 
-    def execute(examples, label_key="label", schema=None, **config):
+    def execute(examples, label_key="label", schema=None, clean=None, **config):
         findings, anomalies = GuardFindings(), standard_artifacts.ExampleAnomalies()
         findings.uri, anomalies.uri = str(tmp_path / "found"), str(tmp_path / "odd")
-        inputs = {"examples": examples if isinstance(examples, list) else [examples]}
+        examples = examples if isinstance(examples, list) else [examples]
+        inputs = {"all_examples": examples}
+        outputs = {"findings": [findings], "anomalies": [anomalies]}
         if schema:
             inputs["schema"] = [schema]
-        context = base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=["--runner=FnApiRunner"],
-            tmp_dir=str(tmp_path / "tmp"),
-            unique_id="1",
-        )
-        Executor(context).Do(
+        if clean:
+            outputs["examples"] = [clean]
+        executor.Do(
             inputs,
-            {"findings": [findings], "anomalies": [anomalies]},
+            outputs,
             {"label_key": label_key, "config": LeakageConfig(**config).to_json()},
         )
         verdict = artifact_io.read_findings(findings)
@@ -66,7 +71,7 @@ def anomalies_in(artifact, split):
     return anomalies_pb2.Anomalies.FromString(io_utils.read_bytes_file(path))
 
 
-def test_untouched_digits_pass(run, digits, tmp_path):
+def test_untouched_digits_pass(run, examples_of, digits, tmp_path):
     examples = examples_of(
         tmp_path / "examples", {"train": digits[:1437], "eval": digits[1437:]}
     )
@@ -81,26 +86,30 @@ def test_untouched_digits_pass(run, digits, tmp_path):
     assert not anomalies_in(anomalies, "eval").HasField("dataset_anomaly_info")
 
 
-def test_planted_duplicates_and_conflicts_are_reported(run, example, tmp_path):
-    train = [example(x=n, label=n % 2) for n in range(10)] + [example(x=0, label=1)]
-    evaluated = [example(x=float(n), label=n % 2) for n in range(8, 12)]
+def test_planted_duplicates_and_conflicts_are_reported(
+    run, examples_of, digits, example, tmp_path
+):
+    pixels = [0.0, 5.0, 13.0]
+    train = [*digits[:100], example(pixels=pixels, label=1)]
+    evaluated = [*digits[98:104], example(pixels=pixels, label=2)]
     examples = examples_of(tmp_path / "examples", {"train": train, "eval": evaluated})
-    verdict, anomalies = run(examples)
+    verdict, anomalies = run(examples, ignore=("row",))
     leak, conflict = verdict.findings
-    assert (leak.cause, leak.blocks, leak.measured) == ("duplicate_leakage", True, 0.5)
+    assert (leak.cause, leak.blocks) == ("duplicate_leakage", True)
+    assert leak.measured == 3 / 7
     assert (conflict.cause, conflict.blocks) == ("conflicting_labels", False)
-    assert conflict.measured == 2 / 15
+    assert conflict.measured == 2 / 108
 
     blessed = anomalies.get_json_value_custom_property("blessed")
     assert blessed == {"train": 1, "eval": 0}
     found = anomalies_in(anomalies, "eval")
     assert found.dataset_anomaly_info.severity == Info.ERROR
-    assert "2 of 4 examples" in found.dataset_anomaly_info.description
+    assert "3 of 7 examples" in found.dataset_anomaly_info.description
     assert found.anomaly_info["label"].severity == Info.WARNING
     assert not anomalies_in(anomalies, "train").HasField("dataset_anomaly_info")
 
 
-def test_duplicate_in_another_artifact_is_found(run, example, tmp_path):
+def test_duplicate_in_another_artifact_is_found(run, examples_of, example, tmp_path):
     first = {"train": [example(x=1)], "eval": [example(x=2)]}
     second = {"train": [example(x=2)], "eval": [example(x=3, label=1)]}
     verdict, anomalies = run(
@@ -115,7 +124,7 @@ def test_duplicate_in_another_artifact_is_found(run, example, tmp_path):
 
 
 @pytest.mark.parametrize("files", ["file without records", "no file"])
-def test_empty_split_blocks(run, example, tmp_path, files):
+def test_empty_split_blocks(run, examples_of, example, tmp_path, files):
     examples = examples_of(
         tmp_path / "examples", {"train": [example(x=1, label=1)], "eval": []}
     )
@@ -127,7 +136,7 @@ def test_empty_split_blocks(run, example, tmp_path, files):
     assert anomalies.get_json_value_custom_property("blessed")["eval"] == 0
 
 
-def test_single_split_blocks(run, example, tmp_path):
+def test_single_split_blocks(run, examples_of, example, tmp_path):
     examples = examples_of(tmp_path / "examples", {"train": [example(x=1, label=1)]})
     verdict, _ = run(examples)
     (finding,) = verdict.findings
@@ -135,14 +144,14 @@ def test_single_split_blocks(run, example, tmp_path):
     assert "no second split" in finding.message
 
 
-def test_absent_label_is_refused(run, example, tmp_path):
+def test_absent_label_is_refused(run, examples_of, example, tmp_path):
     records = [example(x=1, species=1)]
     examples = examples_of(tmp_path / "examples", {"train": records, "eval": records})
     with pytest.raises(InputError, match="'spezies'.*did you mean 'species'"):
         run(examples, label_key="spezies")
 
 
-def test_records_of_another_kind_are_refused(run, example, tmp_path):
+def test_records_of_another_kind_are_refused(run, examples_of, example, tmp_path):
     splits = {"train": [example(x=1, label=1)], "eval": [b"\xff"]}
     with pytest.raises(InputError, match=r"split 'eval'.* 1 of 1 records are not"):
         run(examples_of(tmp_path / "examples", splits))
@@ -163,7 +172,9 @@ def _replace(path):
 
 
 @pytest.mark.parametrize("damage", [_cut, _flip, _replace])
-def test_damaged_file_is_refused_with_its_split(run, digits, tmp_path, damage):
+def test_damaged_file_is_refused_with_its_split(
+    run, examples_of, digits, tmp_path, damage
+):
     splits = {"train": digits[:10], "eval": digits[10:20]}
     examples = examples_of(tmp_path / "examples", splits)
     damage(tmp_path / "examples/Split-eval/data_tfrecord-00000-of-00001.gz")
@@ -172,7 +183,42 @@ def test_damaged_file_is_refused_with_its_split(run, digits, tmp_path, damage):
     assert "\n" not in str(raised.value)
 
 
-def test_pipeline_that_fails_blocks(run, digits, tmp_path, monkeypatch):
+def test_clean_examples_are_described_like_those_that_came(
+    run, examples_of, digits, tmp_path
+):
+    splits = {"train": digits[:100], "eval": digits[95:120]}
+    examples = [
+        examples_of(tmp_path / "1", splits, span=1),
+        examples_of(tmp_path / "2", {"train": digits[200:220], "eval": []}, span=2),
+    ]
+    clean = standard_artifacts.Examples()
+    clean.uri = str(tmp_path / "clean")
+    verdict, _ = run(examples, ignore=("row",), quarantine=True, clean=clean)
+    assert verdict.passed
+    assert [finding.cause for finding in verdict.findings] == ["duplicate_leakage"]
+    assert sorted(clean.splits) == ["eval", "train"]
+    assert clean.span == 2
+    for name in ("payload_format", "file_format"):
+        came = examples[0].get_string_custom_property(name)
+        assert clean.get_string_custom_property(name) == came
+    patterns = {
+        split: examples_utils.get_split_file_patterns([clean], split)
+        for split in ("train", "eval")
+    }
+    read = {
+        split: [
+            record
+            for pattern in some
+            for path in tf.io.gfile.glob(pattern)
+            for record in tf.data.TFRecordDataset(path, "GZIP").as_numpy_iterator()
+        ]
+        for split, some in patterns.items()
+    }
+    assert sorted(read["train"]) == sorted(digits[:100] + digits[200:220])
+    assert sorted(read["eval"]) == sorted(digits[100:120])
+
+
+def test_pipeline_that_fails_blocks(run, examples_of, digits, tmp_path, monkeypatch):
     def broken(self):
         raise OSError("no space left")
 
@@ -196,7 +242,7 @@ def test_pipeline_that_fails_blocks(run, digits, tmp_path, monkeypatch):
         ("file_format", "FORMAT_PARQUET"),
     ],
 )
-def test_other_formats_are_refused(run, digits, tmp_path, name, value):
+def test_other_formats_are_refused(run, examples_of, digits, tmp_path, name, value):
     splits = {"train": digits[:1], "eval": digits[1:2]}
     examples = examples_of(tmp_path / "examples", splits)
     examples.set_string_custom_property(name, value)
@@ -204,21 +250,23 @@ def test_other_formats_are_refused(run, digits, tmp_path, name, value):
         run(examples)
 
 
-def test_artifacts_of_different_splits_are_refused(run, digits, tmp_path):
+def test_artifacts_of_different_splits_are_refused(run, examples_of, digits, tmp_path):
     first = examples_of(tmp_path / "1", {"train": digits[:1], "eval": digits[1:2]})
     second = examples_of(tmp_path / "2", {"train": digits[:1], "test": digits[1:2]})
     with pytest.raises(InputError, match="must have the splits"):
         run([first, second])
 
 
-def test_unknown_reference_split_is_refused(run, digits, tmp_path):
+def test_unknown_reference_split_is_refused(run, examples_of, digits, tmp_path):
     splits = {"train": digits[:1], "eval": digits[1:2]}
     examples = examples_of(tmp_path / "examples", splits)
     with pytest.raises(InputError, match="'fit' must be a split"):
         run(examples, reference_split="fit")
 
 
-def test_names_are_held_against_the_schema_before_anything_is_read(run, tmp_path):
+def test_names_are_held_against_the_schema_before_anything_is_read(
+    run, examples_of, tmp_path
+):
     examples = examples_of(tmp_path / "examples", {"train": [], "eval": []})
     schema = standard_artifacts.Schema()
     schema.uri = str(tmp_path / "schema")

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model of near-duplicate pictures: describe, hash, verify."""
+
+import dataclasses
+
+import numpy as np
+
+from components.leakage.perceptual import projection, signature, thumbnail
+from components.leakage.perceptual import verify as verification
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureModel:
+    """Tells near-duplicate pictures.
+
+    Args:
+        mirrored: Whether a picture and its mirror image are near-duplicates.
+    """
+
+    mirrored: bool = False
+
+    @property
+    def descriptor_dtype(self) -> np.dtype:
+        """Type of a descriptor's elements."""
+        return np.dtype(np.uint8)
+
+    @property
+    def descriptor_shape(self) -> tuple[int, ...]:
+        """Shape of one descriptor."""
+        return (thumbnail.LENGTH,)
+
+    @property
+    def num_bands(self) -> int:
+        """Keys of a reference picture."""
+        return signature.BANDS
+
+    @property
+    def signature_words(self) -> int:
+        """64-bit words of a signature."""
+        return projection.WORDS
+
+    @property
+    def max_distance(self) -> int:
+        """Largest Hamming distance of signatures that is worth a look."""
+        return 28
+
+    def describe(self, pixels: np.ndarray) -> np.ndarray:
+        """Shrinks a picture, uint8 (height, width, 3), to its descriptor."""
+        return thumbnail.describe(pixels)
+
+    def index(
+        self, descriptors: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Hashes pictures of the reference split; see `signature.index`."""
+        return signature.index(descriptors)
+
+    def queries(
+        self, descriptors: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Lists the keys to look pictures up by; see `signature.queries`."""
+        return signature.queries(descriptors, self.mirrored)
+
+    def verify(
+        self,
+        query: np.ndarray,
+        reference: np.ndarray,
+        background: float | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Compares pairs of pictures; see `verify.verify`."""
+        return verification.verify(query, reference, self.mirrored, background)
+
+    def background(
+        self, query_sample: np.ndarray, reference_sample: np.ndarray
+    ) -> float | None:
+        """Measures how alike different pictures are; see `verify.typical_distance`."""
+        return verification.typical_distance(
+            query_sample, reference_sample, self.mirrored
+        )

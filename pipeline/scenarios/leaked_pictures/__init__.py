@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures in two classes, some of which are in both splits, altered a little."""
