@@ -32,7 +32,7 @@ from components.feature_validator.features import DataStatistics
 from components.feature_validator.statistics import read_split
 
 NUM_FEATURES, NUM_CLASSES, ROUNDS = 1000, 1000, 5
-ROWS = {"train": 20_000, "eval": 5_000}
+ROWS = {"train": 4000, "eval": 2000}
 
 
 def generate(num_rows, seed):
@@ -80,6 +80,17 @@ def check_features(protos):
     return features.judge(DataStatistics(reference, (other,)), config)
 
 
+def reverse(proto):
+    """The same statistics, had the columns been written in reverse order."""
+    reversed_proto = statistics_pb2.DatasetFeatureStatisticsList()
+    reversed_proto.CopyFrom(proto)
+    for feature in reversed_proto.datasets[0].features:
+        (name,) = feature.path.step
+        if name != "label":
+            feature.path.step[0] = f"f{NUM_FEATURES - 1 - int(name[1:])}"
+    return reversed_proto
+
+
 def seconds(work, argument):
     start = time.perf_counter()
     work(argument)
@@ -93,14 +104,7 @@ def main():
     protos = {name: compute(batch, path) for name, batch in batches.items()}
     base = time.perf_counter() - start
     os.remove(path)
-    swapped = dict(protos)
-    swapped["eval"] = compute(
-        batches["eval"].rename_columns(
-            ["label", *(f"f{i}" for i in reversed(range(NUM_FEATURES)))]
-        ),
-        path,
-    )
-    os.remove(path)
+    swapped = {**protos, "eval": reverse(protos["eval"])}
     print(f"TFDV, {sum(ROWS.values())} rows: {base:.2f} s")
     for name, work, argument in (
         ("ClassBalanceValidator", check_balance, protos),

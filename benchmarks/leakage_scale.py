@@ -215,7 +215,9 @@ def write_examples(kind, size, folder, files):
             for i in range(files)
         ]
         for start in range(0, count, CHUNK):
-            records = make_records(kind, split, start, min(CHUNK, count - start))
+            records = make_records(
+                kind, split, start, min(CHUNK, count - start), counts["train"]
+            )
             for i, record in enumerate(records):
                 writers[(start + i) % files].write(record)
         for writer in writers:
@@ -227,12 +229,12 @@ def gzip_writer(tf, path):
     return tf.io.TFRecordWriter(str(path), options)
 
 
-def make_records(kind, split, start, count):
-    """Makes examples `start`, `start + 1`, ... of a split."""
+def make_records(kind, split, start, count, trained):
+    """Makes examples of a split from `start` on; `trained` are in the training one."""
     from tensorflow.core.example import example_pb2
 
     chunk = start // CHUNK
-    values = contents(kind, split, chunk)[:count]
+    values = contents(kind, split, chunk, trained)[:count]
     labels = np.random.default_rng([chunk, 1]).integers(0, 10, CHUNK)
     for i, value in enumerate(values):
         example = example_pb2.Example()
@@ -250,7 +252,7 @@ def make_records(kind, split, start, count):
         yield example.SerializeToString(deterministic=True)
 
 
-def contents(kind, split, chunk):
+def contents(kind, split, chunk, trained):
     """Draws a chunk of contents; the evaluation split's has what is planted."""
     draw = draw_rows if kind == "rows" else draw_pictures
     own = draw(np.random.default_rng([chunk, split == "eval"]))
@@ -258,7 +260,8 @@ def contents(kind, split, chunk):
         planted = int(CHUNK * PLANTED)
         # Interleaved, so that part of a chunk has its share.
         train = draw(np.random.default_rng([0, 0]))
-        source = train[np.random.default_rng([chunk, 2]).permutation(2 * planted)]
+        drawn = np.random.default_rng([chunk, 2]).permutation(min(trained, CHUNK))
+        source = train[np.resize(drawn, 2 * planted)]
         own[0 :: CHUNK // planted][:planted] = source[:planted]
         own[1 :: CHUNK // planted][:planted] = disturb(kind, source[planted:], chunk)
     return own

@@ -15,24 +15,24 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # Before numpy is imported.
 
-import argparse  # noqa: E402
-import importlib.util  # noqa: E402
-import io  # noqa: E402
-import math  # noqa: E402
-import pathlib  # noqa: E402
-import statistics  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
-import types  # noqa: E402
+import argparse
+import importlib.util
+import io
+import math
+import pathlib
+import statistics
+import sys
+import time
+import types
 
-import numpy as np  # noqa: E402
-from PIL import Image, ImageEnhance, ImageOps  # noqa: E402
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from components.leakage.perceptual.pictures import PictureModel  # noqa: E402
+from components.leakage.perceptual.pictures import PictureModel
 
 _MAX_SIDE = 640  # Pixels; larger pictures are reduced first.
-_TILE = 320
+_TILE = 256
 _TILES_PER_PICTURE = 12
 _MIN_DEVIATION = 10  # Grey levels; a tile of plain sky can be told by nobody.
 _MAX_CANDIDATES = 4  # Of a query that are verified, as the validator does.
@@ -228,6 +228,8 @@ def _load(folder: pathlib.Path | None, limit: int) -> list[Image.Image]:
         if whole is None:
             continue
         found.append(_open(path, _MAX_SIDE))
+        if whole.width * whole.height < 4 * _TILE**2:
+            continue  # A tile would be a near-duplicate of the whole.
         corners = [
             (x, y)
             for x in range(0, whole.width - _TILE + 1, _TILE)

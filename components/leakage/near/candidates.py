@@ -65,8 +65,8 @@ class FindCandidates(beam.PTransform):
     it keeps at most `pairs.MAX_CANDIDATES` candidates. The result is the same for
     any sharding, bundling and runner.
 
-    Memory: a worker holds some 100 MB of rows, however large the data. Disk: the
-    folder takes (25 + 8 signature words + 8) bytes per key, of both sides.
+    Memory: a worker holds one partition (see `spill`) and some 100 MB of rows beside.
+    Disk: 33 bytes and 8 per word of a signature, for each key of either side.
     """
 
     def __init__(

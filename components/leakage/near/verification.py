@@ -18,6 +18,7 @@ import numpy as np
 from components.leakage.near.candidates import (
     candidate_extents,
     candidate_splits,
+    count_candidates,
     read_candidates,
 )
 from components.leakage.near.layout import (
@@ -42,7 +43,8 @@ from components.leakage.near.spill import (
 )
 
 _CANDIDATES, _DESCRIBED, _HALF_PAIRS = "by_reference", "described", "half_pairs"
-_BATCH = 256  # Descriptors gathered, and pairs compared, at once.
+_BATCH = 512  # Descriptors gathered, and pairs compared, at once.
+_PARTITION = 4 * _BATCH  # Pairs in a partition, on average; at 3 KB each 6 MB.
 _REMEMBERED = 2**16  # Digests of records that were described lately.
 
 
@@ -67,8 +69,9 @@ class VerifyCandidates(beam.PTransform):
 
     Build it after the first pipeline has run: it reads the folder.
 
-    Memory: a worker holds 8 bytes per candidate's record, and some 100 MB of rows.
-    Disk: a descriptor per candidate pair, and one per candidate's record.
+    Memory: a worker holds 8 bytes per candidate's record, one partition, and some
+    100 MB of rows beside. Disk: a descriptor per candidate pair, and one per
+    candidate's record.
     """
 
     def __init__(
@@ -84,7 +87,8 @@ class VerifyCandidates(beam.PTransform):
           model: The one that found the candidates.
           folder: The folder given to `FindCandidates`.
           describe: Turns a record into the descriptor that `FindCandidates` saw.
-          num_partitions: Parts that every shuffle is cut into; see `spill`.
+          num_partitions: Parts that a shuffle is cut into at most; fewer, if there
+            are few candidates.
         """
         super().__init__()
         self._model = model
@@ -94,7 +98,10 @@ class VerifyCandidates(beam.PTransform):
 
     def expand(self, records: beam.PCollection) -> beam.PCollection:
         """Wires the steps."""
-        folder, partitions = self._folder, self._num_partitions
+        folder = self._folder
+        # Few, so that most batches are full; the same for any sharding.
+        wished = 1 + count_candidates(folder) // _PARTITION
+        partitions = min(wished, self._num_partitions)
         layout = (self._model.descriptor_dtype, self._model.descriptor_shape)
         described, half_pairs = described_dtype(*layout), half_pair_dtype(*layout)
         extents = (

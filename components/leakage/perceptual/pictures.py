@@ -64,15 +64,17 @@ class PictureModel:
         self,
         query: np.ndarray,
         reference: np.ndarray,
-        background: float | None = None,
+        background: verification.Background | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compares pairs of pictures; see `verify.verify`."""
         return verification.verify(query, reference, self.mirrored, background)
 
     def background(
         self, query_sample: np.ndarray, reference_sample: np.ndarray
-    ) -> float | None:
-        """Measures how alike different pictures are; see `verify.typical_distance`."""
-        return verification.typical_distance(
-            query_sample, reference_sample, self.mirrored
-        )
+    ) -> verification.Background | None:
+        """Measures how alike different pictures of the reference split are.
+
+        The other split says nothing about it: its pictures may be copies. See
+        `verify.measure_background`.
+        """
+        return verification.measure_background(reference_sample, self.mirrored)

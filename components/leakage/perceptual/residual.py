@@ -52,7 +52,7 @@ def distance(query: np.ndarray, reference: np.ndarray, warps: np.ndarray) -> np.
     values, inside = registration.sample(_blur(query), warps, _points())
     values = np.ascontiguousarray(np.moveaxis(values, 2, 1))  # (m, 3, 784)
     target = _blur(reference)[:, _EDGE:-_EDGE, _EDGE:-_EDGE]
-    target = np.ascontiguousarray(np.moveaxis(target.reshape(m, -1, 3), 2, 1))
+    target = np.ascontiguousarray(np.moveaxis(target.reshape(m, _INNER**2, 3), 2, 1))
     shown = inside[:, None].astype(np.float32)
     error = _tone_error(values, target, shown)
     fitted = _centre(target - error, shown)
@@ -128,12 +128,12 @@ def _detail_correlation(
         eroded[:, :, 1:] &= inner[:, :, :-1]
         eroded[:, :, :-1] &= inner[:, :, 1:]
         inner = eroded
-    weight = inner.reshape(len(inner), 1, -1).astype(np.float32)
+    weight = inner.reshape(len(inner), 1, _INNER**2).astype(np.float32)
     details = []
     for grey in (first, second):
         picture = grey.reshape(-1, _INNER, _INNER, 1)
         detail = picture - _blur(_blur(_blur(picture)))
-        details.append(_centre(detail.reshape(len(grey), 1, -1), weight))
+        details.append(_centre(detail.reshape(len(grey), 1, _INNER**2), weight))
     one, other = details
     power = np.sqrt(_total(one, one) * _total(other, other))
     return _total(one, other) / (power + 1e-3)
@@ -149,8 +149,8 @@ def _largest_patch(error: np.ndarray, shown: np.ndarray) -> np.ndarray:
 def _patch_sums(values: np.ndarray) -> np.ndarray:
     sums = values.reshape(-1, _INNER, _INNER)
     last = _INNER - _PATCH + 1
-    sums = sum(sums[:, i : i + last] for i in range(_PATCH))
-    return sum(sums[:, :, i : i + last] for i in range(_PATCH))
+    sums = np.add.reduce([sums[:, i : i + last] for i in range(_PATCH)])
+    return np.add.reduce([sums[:, :, i : i + last] for i in range(_PATCH)])
 
 
 def _total(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -176,8 +176,7 @@ def _blur(pictures: np.ndarray) -> np.ndarray:
     right[:, :, :-1] += down[:, :, 1:]
     right[:, :, 0] += down[:, :, 0]
     right[:, :, -1] += down[:, :, -1]
-    right *= 1 / 16
-    return right
+    return right * np.float32(1 / 16)
 
 
 @functools.lru_cache(maxsize=1)

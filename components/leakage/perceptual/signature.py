@@ -18,8 +18,8 @@ from components.leakage.perceptual import projection
 
 BANDS = 16
 """Keys of a reference picture."""
-BAND_BITS = 24
-"""Bits of a key: among 10^6 pictures, 185 probes meet 11 others by chance."""
+BAND_BITS = 22
+"""Bits of a key: among 10^6 pictures, 185 probes meet 44 others by chance."""
 PROBES = 5
 """Keys that are looked up for each warp of a query picture."""
 MIN_CONTRAST = 1.0
@@ -155,7 +155,7 @@ def _turned(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     members = np.zeros((_BITS, BANDS), np.float32)
     np.put_along_axis(members, _band_bits().T, 1, axis=0)
     base = (as_is @ members).T.astype(np.int32)
-    # A bit's price and its place in the key in one number: the least of 24 numbers
+    # A bit's price and its place in the key in one number: the least of 22 numbers
     # for all keys at once is far faster than as many searches for a place.
     coded = (extra * BAND_BITS).T[_band_bits().T]
     coded += np.arange(BAND_BITS, dtype=np.uint16)[:, None, None]
@@ -190,7 +190,7 @@ def _cost_tables() -> tuple[np.ndarray, np.ndarray]:
 
 @functools.lru_cache(maxsize=1)
 def _band_bits() -> np.ndarray:
-    """The bits of each key: int (16, 24)."""
+    """The bits of each key: int (16, 22)."""
     rng = np.random.Generator(np.random.PCG64(7))
     return np.stack([np.sort(rng.permutation(_BITS)[:BAND_BITS]) for _ in range(BANDS)])
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decides on the content of two thumbnails whether they are near-duplicates."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from components.leakage.perceptual import (
@@ -12,28 +14,35 @@ from components.leakage.perceptual import (
     warps,
 )
 
+LIMIT_SHARE = 0.15
+"""Largest distance of near-duplicates as a share of the distance of different pictures
+of their kind, where that is small because they all look alike."""
 _STARTS = 3  # Warps that are refined for each pair.
 _MIN_COSINE = 0.6  # Of the hashed vectors; with less there is nothing to refine.
 _CHUNK = 64  # Pairs at once, so that caches hold them.
 _FURTHEST = 1e3  # Distance of pairs that have nothing in common.
-
-TYPICAL_SHARE = 0.2
-"""Largest distance of near-duplicates as a share of the typical distance of different
-pictures, where that is small because all pictures of a data set look alike. Among
-scikit-learn's 1797 handwritten digits, the nearest of all pairs of different ones are
-0.42 times as far from each other as typical nearest ones; cleanlab's `exact threshold`
-asks for 0.13 of that median, of distances that are not squared as ours are."""
 _MIN_LIMIT = 0.02  # What resizing leaves of equal pictures.
-_NEIGHBOURS = 2  # Likeliest pictures that are compared with a sampled one.
-_SAMPLE = 64  # Pictures whose nearest ones are looked for.
-_MIN_SAMPLE = 20  # Pictures without which nothing is typical.
+_MIN_SAMPLE = 20  # Pictures without which nothing is known of the others.
+_SAMPLE = 128  # Pictures whose surroundings are measured.
+_RANK_SHARE = 0.01  # A group of copies that is larger hides what is different.
+_RANKS = (0, 2, 4)  # Beyond that rank; the furthest counts, so that copies do not.
+_KIND = 5  # Measured pictures that are of the kind of another one.
+
+
+class Background(NamedTuple):
+    """How far different pictures of a data set are from each other, by their kind."""
+
+    vectors: np.ndarray
+    """Hashed vectors of some pictures, float32 (s, 64), of length 1."""
+    distances: np.ndarray
+    """Distance of each to the most alike of the others, float32 (s,)."""
 
 
 def verify(
     query: np.ndarray,
     reference: np.ndarray,
     mirrored: bool,
-    typical_distance: float | None = None,
+    background: Background | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compares pairs of pictures.
 
@@ -41,45 +50,62 @@ def verify(
         query: uint8 (m, 3074) as of `thumbnail.describe`; m may be 0.
         reference: Likewise; row i is compared with row i of `query`.
         mirrored: Whether mirror images are near-duplicates.
-        typical_distance: As of `typical_distance`; None, it does not matter.
+        background: As of `measure_background`; None, all pictures may look different.
 
     Returns:
         Similarity float32 (m,), 1 for equal pictures, above 0.5 for near-duplicates,
         and bool (m,), whether they are.
     """
     found = distances(query, reference, mirrored)
-    limit = 1.0
-    if typical_distance is not None:
-        limit = max(_MIN_LIMIT, min(limit, TYPICAL_SHARE * typical_distance))
-    # Half-way at the limit, so that pairs of any data set compare alike.
-    return (limit / (limit + found)).astype(np.float32), found < limit
+    limit = np.ones(len(query), np.float32)
+    if background is not None:
+        for row in np.flatnonzero(found < 1):
+            limit[row] = _limit(reference[row], background)
+    # Half at the limit, so that pairs of all kinds compare alike.
+    return limit / (limit + found), found < limit
 
 
-def typical_distance(
-    query_sample: np.ndarray, reference_sample: np.ndarray, mirrored: bool
-) -> float | None:
-    """Measures how far the nearest different pictures are from each other.
-
-    The median, over pictures of a sample, of the distance to the nearest in the
-    reference sample; once for pictures of either split, and the greater of the two:
-    a leak shortens the first, repetitions in the reference split the second.
+def measure_background(reference: np.ndarray, mirrored: bool) -> Background | None:
+    """Measures how far different pictures are from each other.
 
     Args:
-        query_sample: uint8 (a, 3074); a may be 0.
-        reference_sample: uint8 (b, 3074); b may be 0.
+        reference: Sample of the reference split, uint8 (b, 3074); b may be 0.
         mirrored: Whether mirror images are near-duplicates.
 
     Returns:
-        The distance, or None, if there are too few pictures to tell.
+        The background, or None if there are too few pictures to tell.
     """
-    _, _, usable = signature.index(reference_sample)
-    reference = reference_sample[usable]
+    _, _, usable = signature.index(reference)
+    reference = reference[usable]
     if len(reference) < _MIN_SAMPLE:
         return None
-    medians = [_median_distance(reference, reference, mirrored, same=True)]
-    if len(query_sample) >= _MIN_SAMPLE:
-        medians.append(_median_distance(query_sample, reference, mirrored, same=False))
-    return max(medians)
+    vectors = _vectors(reference, projection.reference_matrix(1))[:, 0]
+    chosen = np.arange(0, len(reference), max(1, len(reference) // _SAMPLE))[:_SAMPLE]
+    classes = projection.aspect_classes(reference)
+    first = max(1, round(_RANK_SHARE * len(reference)))
+    neighbours = []
+    for row in chosen:
+        matrix = projection.query_matrix(float(classes[row]), mirrored, 1)
+        warped = _vectors(reference[row : row + 1], matrix)[0]
+        cosine = (vectors @ warped.T).max(axis=1)
+        cosine[row] = -1
+        order = np.argsort(-cosine, kind="stable")
+        neighbours.append(order[[first + rank for rank in _RANKS]])
+    found = distances(
+        reference[np.repeat(chosen, len(_RANKS))],
+        reference[np.concatenate(neighbours)],
+        mirrored,
+    )
+    return Background(vectors[chosen], found.reshape(len(chosen), -1).max(axis=1))
+
+
+def _limit(reference: np.ndarray, background: Background) -> float:
+    """Largest distance of a near-duplicate of one picture (3074,)."""
+    vector = _vectors(reference[None], projection.reference_matrix(1))[0, 0]
+    cosine = (background.vectors * vector).sum(axis=1)
+    kind = np.argsort(-cosine, kind="stable")[:_KIND]
+    typical = float(np.median(background.distances[kind]))
+    return max(_MIN_LIMIT, min(1.0, LIMIT_SHARE * typical))
 
 
 def distances(query: np.ndarray, reference: np.ndarray, mirrored: bool) -> np.ndarray:
@@ -137,27 +163,3 @@ def _vectors(descriptors: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     vectors = values[:, :, 0].astype(np.float32)
     length = np.sqrt((vectors**2).sum(axis=2, keepdims=True))
     return vectors / np.maximum(length, 1)
-
-
-def _median_distance(
-    query: np.ndarray, reference: np.ndarray, mirrored: bool, same: bool
-) -> float:
-    step = max(1, len(query) // _SAMPLE)
-    chosen = np.arange(0, len(query), step)[:_SAMPLE]
-    query = query[chosen]
-    vectors = _vectors(reference, projection.reference_matrix(1))[:, 0]
-    classes = projection.aspect_classes(query)
-    rows, columns = [], []
-    for row in range(len(query)):
-        matrix = projection.query_matrix(float(classes[row]), mirrored, 1)
-        warped = _vectors(query[row : row + 1], matrix)[0]
-        cosines = (vectors @ warped.T).max(axis=1)
-        if same:
-            cosines[chosen[row]] = -1
-        nearest = np.argsort(-cosines, kind="stable")[:_NEIGHBOURS]
-        rows.append(np.full(len(nearest), row))
-        columns.append(nearest)
-    found = distances(
-        query[np.concatenate(rows)], reference[np.concatenate(columns)], mirrored
-    )
-    return float(np.median(found.reshape(len(query), -1).min(axis=1)))

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow_data_validation as tfdv
@@ -44,7 +45,7 @@ def run(tmp_path, compute_statistics):
                 "sample_rate_by_split", sample_rates
             )
         for split, labels in splits.items():
-            kind = pa.int64() if isinstance(labels[0], int) else pa.large_binary()
+            kind = pa.large_binary() if isinstance(labels[0], str) else pa.int64()
             computed = compute_statistics(
                 {"label": (labels, kind)}, options or label_statistics_options("label")
             )
@@ -130,6 +131,43 @@ def test_classes_of_the_schema_are_expected(run):
     (finding,) = artifact_io.read_findings(outputs["findings"]).blocking
     assert finding.evidence["absent"] == [10]
     assert artifact_io.read_class_table(outputs["class_weights"]).train_counts[10] == 0
+
+
+def test_a_class_that_the_schema_does_not_list_blocks(run):
+    schema = schema_pb2.Schema()
+    label = schema.feature.add(name="label", type=schema_pb2.INT)
+    label.int_domain.min, label.int_domain.max = 0, 8
+    outputs = run({"train": TRAIN, "eval": EVAL}, schema=schema)
+    verdict = artifact_io.read_findings(outputs["findings"])
+    assert [finding.cause for finding in verdict.blocking] == ["schema_anomaly"] * 2
+    assert verdict.blocking[0].subject.class_name == "9"
+
+
+def test_the_domain_of_a_one_hot_label_lists_no_classes(run):
+    one_hot = np.eye(10, dtype=int)
+    schema = schema_pb2.Schema()
+    label = schema.feature.add(name="label", type=schema_pb2.INT)
+    label.int_domain.min, label.int_domain.max = 0, 1
+    outputs = run(
+        {"train": one_hot[TRAIN].tolist(), "eval": one_hot[EVAL].tolist()},
+        options=label_statistics_options("label", num_classes=10, one_hot=True),
+        schema=schema,
+    )
+    assert artifact_io.read_findings(outputs["findings"]).findings == ()
+    table = artifact_io.read_class_table(outputs["class_weights"])
+    assert table.labels == tuple(range(10))
+    assert sum(table.priors) == pytest.approx(1)
+
+
+def test_swapped_labels_block_as_skew(run):
+    outputs = run({"train": [0] * 90 + [1] * 10, "eval": [0] * 5 + [1] * 45})
+    (finding,) = artifact_io.read_findings(outputs["findings"]).blocking
+    assert finding.cause == "train_eval_skew"
+
+
+def test_a_quantity_is_refused(run):
+    with pytest.raises(InputError, match="regression is not supported"):
+        run({"train": [7 * k * k for k in range(60)]})
 
 
 def test_statistics_that_do_not_count_the_label_block(run):

@@ -5,10 +5,10 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiles():
-    """40 different real pictures: scikit-learn's two photos, cut up."""
+    """Some 40 different real pictures: scikit-learn's two photos, cut up."""
     from sklearn.datasets import load_sample_images
 
-    side = 120
+    side = 96
     found = [
         picture[y : y + side, x : x + side]
         for picture in load_sample_images().images

@@ -23,7 +23,7 @@ TRANSFORMS = {
     "encoded again": _jpeg,
     "darker": lambda p: ImageEnhance.Brightness(p).enhance(0.7),
     "less contrast": lambda p: ImageEnhance.Contrast(p).enhance(0.6),
-    "cropped": lambda p: p.crop((10, 0, 120, 112)),
+    "cropped": lambda p: p.crop((9, 0, 96, 90)),
     "rotated": lambda p: p.rotate(7, Image.Resampling.BICUBIC),
 }
 
@@ -33,10 +33,10 @@ def _describe(pictures):
 
 
 def _search(model, queries, references):
-    """Pairs of rows that are candidates and near: what a validator finds."""
+    """Pairs of rows that are near, of the four nearest candidates of each query."""
     keys, signatures, usable = model.index(references)
     rows, bands, probed, words = model.queries(queries)
-    pairs = set()
+    nearest = {}
     for band in range(model.num_bands):
         mine = np.flatnonzero(bands == band)
         probe, reference = np.nonzero(probed[mine, None] == keys[None, :, band])
@@ -44,10 +44,17 @@ def _search(model, queries, references):
         octets = (words[probe] ^ signatures[reference]).view(np.uint8)
         distance = np.unpackbits(octets, axis=1).sum(axis=1)
         keep = (distance <= model.max_distance) & usable[reference]
-        pairs |= set(zip(rows[probe][keep], reference[keep], strict=True))
-    if not pairs:
-        return set()
-    found = np.array(sorted(pairs))
+        for row, other, far in zip(
+            rows[probe][keep], reference[keep], distance[keep], strict=True
+        ):
+            best = nearest.setdefault(row, {})
+            best[other] = min(far, best.get(other, far))
+    found = [
+        (row, other)
+        for row, best in nearest.items()
+        for other in sorted(best, key=lambda other: (best[other], other))[:4]
+    ]
+    found = np.array(found, int).reshape(-1, 2)
     background = model.background(queries, references)
     _, near = model.verify(queries[found[:, 0]], references[found[:, 1]], background)
     return set(map(tuple, found[near].tolist()))
