@@ -183,7 +183,7 @@ def validate(data, layout, out):
         unique_id="1",
     )
     Executor(context).Do(
-        {"examples": [examples]},
+        {"all_examples": [examples]},
         {"findings": [findings], "anomalies": [anomalies]},
         {"label_key": "label", "config": LeakageConfig(ignore=("id",)).to_json()},
     )

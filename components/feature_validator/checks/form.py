@@ -18,6 +18,7 @@ _DISTANCES = frozenset(
     {"COMPARATOR_L_INFTY_HIGH", "COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH"}
 )
 """Reasons of ExampleValidator that compare distributions."""
+_OTHER_TYPE = "UNEXPECTED_DATA_TYPE"
 _UNFIT_DOMAIN = "DOMAIN_INVALID_FOR_TYPE"
 """SchemaGen itself gives a label of integers with counted values such a domain
 (https://github.com/tensorflow/data-validation/issues/154)."""
@@ -43,7 +44,7 @@ def find_schema_anomalies(
             continue
         if is_label and types == {_UNFIT_DOMAIN}:
             continue
-        if skewed and types == {"UNEXPECTED_DATA_TYPE"}:
+        if skewed and _OTHER_TYPE in types and _is_numeric(feature, data):
             continue
         is_distance = bool(types) and types <= _DISTANCES
         name = f"feature {feature!r}" if feature is not None else "the data set"
@@ -191,6 +192,14 @@ def find_type_differences(
             remedy="Write the feature with one data type in all splits.",
         )
     return found
+
+
+def _is_numeric(feature: str | None, data: DataStatistics) -> bool:
+    return all(
+        split.features[feature].kind in _NUMERIC
+        for split in data.splits
+        if feature is not None and feature in split.features
+    )
 
 
 def _absent(name: str, split: SplitStatistics, data: DataStatistics) -> Observation:

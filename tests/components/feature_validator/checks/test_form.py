@@ -143,8 +143,13 @@ class TestSchemaAnomalies:
             self.anomaly("x", "UNEXPECTED_DATA_TYPE"),
         ]
         assert not form.find_schema_anomalies(
-            data(anomalies, train={}), CONFIG, skewed={"eval"}
+            data(anomalies, train={"x": ONES}), CONFIG, skewed={"eval"}
         )
+
+    def test_texts_for_numbers_are_never_part_of_skew(self, data):
+        anomalies = [self.anomaly("x", "UNEXPECTED_DATA_TYPE")]
+        splits = data(anomalies, train={"x": ONES}, eval={"x": ["a"]})
+        assert form.find_schema_anomalies(splits, CONFIG, skewed={"eval"})
 
     def test_the_label_is_judged(self, data):
         anomalies = [self.anomaly("y", "UNEXPECTED_DATA_TYPE")]

@@ -48,23 +48,35 @@ def test_mirrored_pictures_are_near_where_asked(tiles, described):
     assert verify.verify(flipped, described, False)[1].mean() < 0.1
 
 
+def _background(distance, vectors=1):
+    """A background in which all pictures are that far from each other."""
+    return verify.Background(
+        np.zeros((vectors, 64), np.float32), np.full(vectors, distance, np.float32)
+    )
+
+
 def test_limit_falls_where_all_pictures_look_alike(described, turned):
     found = verify.distances(turned, described, False)
-    middle = float(np.median(found))
-    # At exactly that distance a pair is not near; just above it, it is.
-    limit = middle / verify.TYPICAL_SHARE
-    for typical, expected in (
-        (limit, found < middle),
-        (limit * 1.001, found <= middle),
+    limit = np.float32(np.median(found[found < 1]))
+    typical = limit / verify.LIMIT_SHARE
+    for background, expected in (
+        (_background(typical * 1.001), found <= limit),
+        (_background(typical * 0.999), found < limit),
     ):
-        _, near = verify.verify(turned, described, False, typical)
+        similarity, near = verify.verify(turned, described, False, background)
         np.testing.assert_array_equal(near, expected)
+        np.testing.assert_array_equal(similarity > 0.5, near)
 
 
-@pytest.mark.parametrize("typical", [None, 5.0, 1000.0])
-def test_limit_never_rises(described, turned, typical):
-    _, near = verify.verify(turned, described, False, typical)
+@pytest.mark.parametrize("distance", [None, 50.0, 1000.0])
+def test_limit_never_rises(described, turned, distance):
+    background = None if distance is None else _background(distance, vectors=9)
+    _, near = verify.verify(turned, described, False, background)
     np.testing.assert_array_equal(near, verify.distances(turned, described, False) < 1)
+
+
+def test_equal_pictures_are_near_however_alike_all_are(described):
+    assert verify.verify(described, described, False, _background(0.0))[1].all()
 
 
 def test_result_does_not_depend_on_the_batch(described, turned):
@@ -80,15 +92,27 @@ def test_no_pairs_have_no_result():
     assert [len(part) for part in verify.verify(none, none, False)] == [0, 0]
 
 
-def test_typical_distance_needs_pictures(described):
-    none = described[:0]
+@pytest.mark.parametrize("count", [0, 1, 19])
+def test_background_needs_pictures(described, count):
+    assert verify.measure_background(described[:count], False) is None
+
+
+def test_flat_pictures_are_no_background():
     flat = np.repeat(_describe([np.zeros((9, 9, 3), np.uint8)]), 50, axis=0)
-    assert verify.typical_distance(none, none, False) is None
-    assert verify.typical_distance(described, flat, False) is None
-    assert verify.typical_distance(described, described[:19], False) is None
-    assert verify.typical_distance(none, described[:20], False) is not None
+    assert verify.measure_background(flat, False) is None
 
 
-def test_leak_does_not_lower_the_typical_distance(described, turned):
-    assert verify.typical_distance(described[:0], described, False) > 2
-    assert verify.typical_distance(turned, described, False) > 2
+def test_different_photographs_leave_the_limit_as_it_is(described):
+    background = verify.measure_background(described, False)
+    assert np.median(background.distances) * verify.LIMIT_SHARE > 0.5
+    assert len(background.vectors) == len(background.distances)
+
+
+def test_copies_do_not_lower_the_limit(described):
+    copied = verify.measure_background(np.repeat(described, 3, axis=0), False)
+    assert np.median(copied.distances) * verify.LIMIT_SHARE > 0.5
+
+
+def test_digits_lower_the_limit(digits):
+    background = verify.measure_background(_describe(digits[:600]), False)
+    assert np.median(background.distances) * verify.LIMIT_SHARE < 0.3
