@@ -71,7 +71,7 @@ _TABLE = (
         "or outside their domain.",
         "Mend the values named in the message, or correct the schema where it is too "
         "narrow.",
-        (Stage.STATISTICS,),
+        (Stage.STATISTICS, Stage.EXAMPLES),
     ),
     Cause(
         "missing_class",
@@ -144,7 +144,7 @@ _TABLE = (
         _WARN,
         "Features or images hardly differ between examples or classes.",
         "Collect more varied data, or augment.",
-        (Stage.STATISTICS,),
+        (Stage.STATISTICS, Stage.EXAMPLES),
     ),
     Cause(
         "loss_mismatch",
@@ -328,7 +328,7 @@ _TABLE = (
         _BLOCK,
         "The evaluation split is too small to tell a good model from a bad one.",
         "Add examples to the evaluation split.",
-        (Stage.EVALUATION,),
+        (Stage.STATISTICS, Stage.EXAMPLES, Stage.EVALUATION),
     ),
     Cause(
         "check_failed",

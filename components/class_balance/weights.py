@@ -96,6 +96,11 @@ def class_table(labels: LabelDistribution, config: ClassBalanceConfig) -> ClassT
         ),
         weighting=weighting.value,
         priors=class_priors(counts) if known else (),
+        split_counts={
+            split.split: tuple(split.counts.get(label, 0) for label in classes)
+            for split in sorted(labels.splits, key=lambda split: split is not train)
+            if split.is_complete
+        },
     )
 
 

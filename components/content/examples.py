@@ -337,4 +337,12 @@ def _preview(value: bytes | float) -> str:
         return str(value)
     # A text may begin like a picture, but no picture is as short as a name.
     is_picture = len(value) > 60 and _is_picture(value)
-    return f"({len(value)} bytes)" if is_picture else repr(value[:40])
+    return f"({len(value)} bytes)" if is_picture else _text(value)
+
+
+def _text(value: bytes) -> str:
+    """Returns a text in quotes, or bytes that are none as Python writes them."""
+    try:
+        return repr(value.decode()[:_MAX_TEXT])
+    except UnicodeDecodeError:
+        return repr(value[:40])

@@ -30,6 +30,7 @@ _MIN_OVERLAP = 0.4  # Share of the judged pixels that both must show.
 _DARK, _BRIGHT = 6.0, 249.0  # Beyond, a mean of pixels of 0 to 255 may be clipped.
 _MIN_FREE = 0.3  # Share of the pixels that must not be clipped to be fitted alone.
 _GAINS = (0.2, 5.0)
+_MAX_SOFTNESS = 1.0  # Blurs of one pixel that the pictures may differ by.
 _MIN_VARIANCE = 1.0  # Of the brightness, squared grey levels; nothing to compare below.
 _WORST = 1e3
 _SIDE = thumbnail.SIDE
@@ -51,10 +52,10 @@ def distance(query: np.ndarray, reference: np.ndarray, warps: np.ndarray) -> np.
     m = len(query)
     values, inside = registration.sample(_blur(query), warps, _points())
     values = np.ascontiguousarray(np.moveaxis(values, 2, 1))  # (m, 3, 784)
-    target = _blur(reference)[:, _EDGE:-_EDGE, _EDGE:-_EDGE]
-    target = np.ascontiguousarray(np.moveaxis(target.reshape(m, _INNER**2, 3), 2, 1))
+    smooth = _blur(reference)
+    target, softness = _inner(smooth), _inner(_blur(smooth) - smooth)
     shown = inside[:, None].astype(np.float32)
-    error = _tone_error(values, target, shown)
+    error = _tone_error(values, target, softness, shown)
     fitted = _centre(target - error, shown)
     target = _centre(target, shown)
     total = shown.sum(axis=(1, 2)) + 1e-6
@@ -71,12 +72,13 @@ def distance(query: np.ndarray, reference: np.ndarray, warps: np.ndarray) -> np.
 
 
 def _tone_error(
-    values: np.ndarray, target: np.ndarray, shown: np.ndarray
+    values: np.ndarray, target: np.ndarray, softness: np.ndarray, shown: np.ndarray
 ) -> np.ndarray:
-    """Difference of the target from the values with their gain and offsets fitted.
+    """Difference of the target from the values with their tone fitted.
 
-    One gain for all colours and an offset for each. Fitted to all pixels and to those
-    that are not clipped; the better fit counts.
+    One gain for all colours, an offset for each, and how much sharper one picture is
+    than the other, as it is after resizing. Fitted to all pixels and to those that are
+    not clipped; the better fit counts.
     """
     dark = (values <= _DARK) | (target <= _DARK)
     bright = (values >= _BRIGHT) | (target >= _BRIGHT)
@@ -87,7 +89,7 @@ def _tone_error(
     at_most = (values <= _DARK) | (target >= _BRIGHT)
 
     def fit(rows: slice | np.ndarray, weight: np.ndarray) -> np.ndarray:
-        error = _fit(values[rows], target[rows], weight)
+        error = _fit(values[rows], target[rows], softness[rows], weight)
         excused = (at_least[rows] & (error > 0)) | (at_most[rows] & (error < 0))
         error[excused] = 0
         error *= shown[rows]
@@ -104,7 +106,9 @@ def _tone_error(
     return error
 
 
-def _fit(values: np.ndarray, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _fit(
+    values: np.ndarray, target: np.ndarray, softness: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
     """Error of a fit to weighted pixels, at all pixels: float32 (m, 3, k)."""
     total = weight.sum(axis=2, keepdims=True) + 1e-6
     centred = values - (values * weight).sum(axis=2, keepdims=True) / total
@@ -113,6 +117,9 @@ def _fit(values: np.ndarray, target: np.ndarray, weight: np.ndarray) -> np.ndarr
     gain = _total(weighted, aim) / (_total(weighted, centred) + 1e-3)
     centred *= np.clip(gain, *_GAINS)[:, None, None]
     aim -= centred
+    weighted = softness * weight
+    softer = _total(weighted, aim) / (_total(weighted, softness) + 1e-3)
+    aim -= np.clip(softer, -_MAX_SOFTNESS, _MAX_SOFTNESS)[:, None, None] * softness
     return aim
 
 
@@ -156,6 +163,14 @@ def _patch_sums(values: np.ndarray) -> np.ndarray:
 def _total(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Sum of the products of (m, c, k) over channels and pixels: (m,)."""
     return np.einsum("mck,mck->m", first, second)
+
+
+def _inner(pictures: np.ndarray) -> np.ndarray:
+    """Judged pixels of pictures (m, 32, 32, 3): (m, 3, 784)."""
+    inner = pictures[:, _EDGE:-_EDGE, _EDGE:-_EDGE]
+    return np.ascontiguousarray(
+        np.moveaxis(inner.reshape(len(inner), _INNER**2, 3), 2, 1)
+    )
 
 
 def _centre(values: np.ndarray, shown: np.ndarray) -> np.ndarray:

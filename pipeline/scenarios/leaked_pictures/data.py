@@ -64,4 +64,6 @@ def _save_altered(picture: "Image.Image", path: Path, how: int) -> None:
         width, height = picture.size
         picture.crop((2, 2, width, height)).save(path.with_suffix(".png"))
     else:
-        picture.rotate(4, resample=Image.Resampling.BICUBIC).save(path.with_suffix(".png"))
+        picture.rotate(4, resample=Image.Resampling.BICUBIC).save(
+            path.with_suffix(".png")
+        )

@@ -64,9 +64,15 @@ class TestAllChecks:
         st.dictionaries(st.integers(0, 9), st.integers(1, 99), min_size=1),
         st.dictionaries(st.integers(0, 9), st.integers(1, 99), min_size=1),
     )
-    def test_splits_pass_only_with_the_same_two_classes_or_more(self, train, other):
+    def test_splits_miss_no_class_only_with_the_same_two_or_more(self, train, other):
         verdict = judge(labels(split("train", train), split("eval", other)))
-        assert verdict.passed == (train.keys() == other.keys() and len(train) > 1)
+        complete = train.keys() == other.keys() and len(train) > 1
+        assert ("missing_class" not in causes(verdict)) == complete
+        # The classes may be the same, and distributed in the opposite way.
+        assert {finding.cause for finding in verdict.blocking} <= {
+            "missing_class",
+            "train_eval_skew",
+        }
 
 
 class TestUncountedLabels:

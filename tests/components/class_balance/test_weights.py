@@ -109,6 +109,18 @@ class TestClassTable:
         assert table.weighting == "effective_number"
         assert table.priors == (1 / 8, 1 / 8, 6 / 8)
 
+    def test_counts_the_classes_of_each_split_the_training_split_first(self):
+        labels = LabelDistribution(
+            "y",
+            (
+                LabelCounts("eval", 2, 2, {1: 2}),
+                LabelCounts("train", 9, 9, {1: 3, 2: 6}),
+                LabelCounts("test", 9, 9, {1: 1}),
+            ),
+        )
+        counts = class_table(labels, ClassBalanceConfig()).split_counts
+        assert list(counts.items()) == [("train", (3, 6)), ("eval", (2, 0))]
+
     def test_uncounted_labels_get_no_weights(self):
         labels = LabelDistribution("y", (LabelCounts("train", 9, 9, {"a": 7, "b": 1}),))
         table = class_table(labels, ClassBalanceConfig())

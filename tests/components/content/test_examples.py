@@ -59,12 +59,12 @@ def test_label_becomes_text(values, text):
 
 def test_row_is_described_by_its_ids():
     features = {"id": np.array([7]), "path": [b"a.png"], "x": np.zeros(9)}
-    assert describe_row(features, "y", ("path", "id")) == "path=b'a.png', id=7"
+    assert describe_row(features, "y", ("path", "id")) == "path='a.png', id=7"
 
 
 def test_row_without_ids_is_described_by_its_first_features():
     features = {"d": [b"x"], "c": np.arange(9), "b": np.array([1]), "a": [b"y"]}
-    assert describe_row(features, "a", ("id",)) == "b=1, c=0 1 2 ..., d=b'x'"
+    assert describe_row(features, "a", ("id",)) == "b=1, c=0 1 2 ..., d='x'"
 
 
 def test_row_without_features_has_an_empty_description():
@@ -74,7 +74,7 @@ def test_row_without_features_has_an_empty_description():
 def test_picture_is_described_by_its_size():
     png = b"\x89PNG\r\n\x1a\n" + bytes(92)
     assert describe_row({"image": [png]}, "y", ()) == "image=(100 bytes)"
-    assert describe_row({"path": [b"BMP/1"]}, "y", ("path",)) == "path=b'BMP/1'"
+    assert describe_row({"path": [b"BMP/1"]}, "y", ("path",)) == "path='BMP/1'"
 
 
 def test_description_is_bounded():
@@ -219,7 +219,7 @@ def test_image_that_cannot_be_decoded_is_unreadable_where_it_is_named(example, w
     good, bad = parse(records, image="image", named_by=["path"])
     assert isinstance(good, ParsedExample)
     assert isinstance(bad, Unreadable)
-    assert (bad.file, bad.position, bad.row) == ("a.gz", 1, "path=b'b.png'")
+    assert (bad.file, bad.position, bad.row) == ("a.gz", 1, "path='b.png'")
     assert bad.reason.startswith("image 'image': ")
     assert all(isinstance(each, ParsedExample) for each in parse(records))
 

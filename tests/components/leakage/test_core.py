@@ -18,7 +18,7 @@ from components.leakage.summary import (
 )
 
 BLOCK, WARN, INFO = Severity.BLOCK, Severity.WARN, Severity.INFO
-PLACE = Place(file="a.gz", position=7, reason="zero bytes", row="path=b'x.png'")
+PLACE = Place(file="a.gz", position=7, reason="zero bytes", row="path='x.png'")
 
 
 def group(fingerprint, **examples):
@@ -310,7 +310,7 @@ def test_unreadable_records_below_the_limit_warn():
     (finding,) = judged(summary(odd=odd, evaluated=99), image="image")
     assert (finding.cause, finding.severity) == ("schema_anomaly", WARN)
     assert finding.measured == finding.limit == 0.01
-    assert "record 7 of a.gz (path=b'x.png'): zero bytes" in finding.message
+    assert "record 7 of a.gz (path='x.png'): zero bytes" in finding.message
     assert finding.subject.feature == "image"
 
 

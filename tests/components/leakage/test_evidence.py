@@ -89,8 +89,8 @@ def test_named_records_are_described_and_drawn(example, tmp_path):
     digests = [record_digest(each).hex() for each in (drawn, plain, b"\xff")]
     picture = f"pictures/{digests[0]}.png"
     wanted = {
-        digests[0]: {"row": "path=b'a.bmp'", "group": "Ann", "picture": picture},
-        digests[1]: {"row": "path=b'b'"},
+        digests[0]: {"row": "path='a.bmp'", "group": "Ann", "picture": picture},
+        digests[1]: {"row": "path='b'"},
     }
     with beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
         shown = (

@@ -193,7 +193,7 @@ def test_same_picture_in_another_format_is_a_duplicate(find, example, tiles, tmp
     assert causes([finding]) == [("duplicate_leakage", BLOCK)]
     assert finding.evidence["num_examples"] == 4
     for group in finding.evidence["groups"]:
-        assert group["rows"]["eval"][0].startswith("path=b'BMP/")
+        assert group["rows"]["eval"][0].startswith("path='BMP/")
         shown = [
             Image.open(io.BytesIO(next(tmp_path.glob(f"*/{name}")).read_bytes()))
             for split in ("train", "eval")
@@ -231,7 +231,7 @@ def test_pictures_that_cannot_be_decoded_are_left_out_and_named(find, example, t
     (finding,) = find(splits, max_unreadable_share=0.05, **options)
     assert causes([finding]) == [("schema_anomaly", WARN)]
     assert finding.measured == 1 / 60
-    assert "path=b'empty.png'" in finding.message
+    assert "path='empty.png'" in finding.message
     with pytest.raises(InputError, match="1 of 60 records are not .*empty.png"):
         find(splits, **options)
 
