@@ -71,23 +71,27 @@ def reference_matrix(first: int = 0) -> np.ndarray:
     Args:
         first: 1 for the second set of projections only.
     """
-    return _matrix(warps.warps(1.0, False)[:1], first)
+    if first:
+        return np.ascontiguousarray(reference_matrix()[:, first:])
+    return _matrix(warps.warps(1.0, False)[:1])
 
 
 @functools.lru_cache(maxsize=64)
 def query_matrix(aspect_class: float, mirrored: bool, first: int = 0) -> np.ndarray:
     """Projections of pictures with their warps undone: float32 (w, 2, 64, 256)."""
-    return _matrix(warps.warps(2.0**aspect_class, mirrored), first)
+    if first:
+        return np.ascontiguousarray(query_matrix(aspect_class, mirrored)[:, first:])
+    return _matrix(warps.warps(2.0**aspect_class, mirrored))
 
 
-def _matrix(maps: np.ndarray, first: int) -> np.ndarray:
+def _matrix(maps: np.ndarray) -> np.ndarray:
     at = ((np.arange(_SAMPLES) + 0.5) / _SAMPLES - 0.5) * WINDOW
     x, y = np.meshgrid(at, at)
     points = np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
     where = np.moveaxis(maps @ points, 1, 2)
-    weights = _projections()[first * BITS :] @ warps.sampling(where, _SIDE)
+    weights = _projections() @ warps.sampling(where, _SIDE)
     rounded = np.round(weights * _scale()).astype(np.float32)
-    return rounded.reshape(len(maps), WORDS - first, BITS, -1)
+    return rounded.reshape(len(maps), WORDS, BITS, -1)
 
 
 @functools.lru_cache(maxsize=1)

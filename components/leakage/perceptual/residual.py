@@ -30,6 +30,7 @@ _MIN_OVERLAP = 0.4  # Share of the judged pixels that both must show.
 _DARK, _BRIGHT = 6.0, 249.0  # Beyond, a mean of pixels of 0 to 255 may be clipped.
 _MIN_FREE = 0.3  # Share of the pixels that must not be clipped to be fitted alone.
 _GAINS = (0.2, 5.0)
+_MAX_BEND = 0.01  # Per grey level; a gamma of 0.5 or 2 bends about half as much.
 _MAX_SOFTNESS = 1.0  # Blurs of one pixel that the pictures may differ by.
 _MIN_VARIANCE = 1.0  # Of the brightness, squared grey levels; nothing to compare below.
 _WORST = 1e3
@@ -76,9 +77,10 @@ def _tone_error(
 ) -> np.ndarray:
     """Difference of the target from the values with their tone fitted.
 
-    One gain for all colours, an offset for each, and how much sharper one picture is
-    than the other, as it is after resizing. Fitted to all pixels and to those that are
-    not clipped; the better fit counts.
+    One gain for all colours and an offset for each; how much the curve between them is
+    bent, as by another gamma; and how much sharper one picture is than the other, as
+    after resizing. Fitted to all pixels and to those that are not clipped; the better
+    fit counts.
     """
     dark = (values <= _DARK) | (target <= _DARK)
     bright = (values >= _BRIGHT) | (target >= _BRIGHT)
@@ -117,9 +119,12 @@ def _fit(
     gain = _total(weighted, aim) / (_total(weighted, centred) + 1e-3)
     centred *= np.clip(gain, *_GAINS)[:, None, None]
     aim -= centred
-    weighted = softness * weight
-    softer = _total(weighted, aim) / (_total(weighted, softness) + 1e-3)
-    aim -= np.clip(softer, -_MAX_SOFTNESS, _MAX_SOFTNESS)[:, None, None] * softness
+    bend = centred * centred
+    bend -= (bend * weight).sum(axis=2, keepdims=True) / total
+    for extra, bound in ((bend, _MAX_BEND), (softness, _MAX_SOFTNESS)):
+        weighted = extra * weight
+        amount = _total(weighted, aim) / (_total(weighted, extra) + 1e-3)
+        aim -= np.clip(amount, -bound, bound)[:, None, None] * extra
     return aim
 
 

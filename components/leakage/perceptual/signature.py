@@ -19,8 +19,8 @@ from components.leakage.perceptual import projection
 BANDS = 16
 """Keys of a reference picture."""
 BAND_BITS = 22
-"""Bits of a key: among 10^6 pictures, 185 probes meet 44 others by chance."""
-PROBES = 5
+"""Bits of a key: among 10^6 pictures, 222 probes meet 53 others by chance."""
+PROBES = 6
 """Keys that are looked up for each warp of a query picture."""
 MIN_CONTRAST = 1.0
 """Least root mean square of the hashed frequencies in grey levels; below it, what is
