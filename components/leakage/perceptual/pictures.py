@@ -11,7 +11,19 @@ from components.leakage.perceptual import verify as verification
 
 @dataclasses.dataclass(frozen=True)
 class PictureModel:
-    """Tells near-duplicate pictures.
+    """Tells near-duplicate pictures: describes, hashes and compares them.
+
+    What it returns for a picture does not depend on the others of a batch.
+
+        model = PictureModel()
+        train = np.stack([model.describe(pixels) for pixels in train_pictures])
+        other = np.stack([model.describe(pixels) for pixels in other_pictures])
+        keys, signatures, usable = model.index(train)
+        rows, bands, probes, words = model.queries(other)
+        # Pairs with keys[i, bands[j]] == probes[j] are candidates.
+        similarity, near = model.verify(
+            other[candidate_rows], train[candidates], model.background(other, train)
+        )
 
     Args:
         mirrored: Whether a picture and its mirror image are near-duplicates.
@@ -41,7 +53,10 @@ class PictureModel:
 
     @property
     def max_distance(self) -> int:
-        """Largest Hamming distance of signatures that is worth a look."""
+        """Largest Hamming distance of signatures, of 128 bits, that is worth a look.
+
+        Of transformed pictures that share a key, 99 % are within 20.
+        """
         return 28
 
     def describe(self, pixels: np.ndarray) -> np.ndarray:

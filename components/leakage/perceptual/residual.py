@@ -14,10 +14,10 @@ import numpy as np
 from components.leakage.perceptual import registration, thumbnail
 
 # Swept on nine sets of about 4400 real pictures in all (photographs, tiles of
-# photographs, cliparts, flags, stamps, screenshots of documents) and 29 transforms of
-# 100 of each. Recall stayed within one percent of its best value from half to twice
-# these limits; the pairs of different pictures that pass them are copies of one
-# drawing, letters of which one contains the other, and tables that differ by a word.
+# photographs, cliparts, flags, stamps, screenshots of documents), 30 transforms of 100
+# of each, and the likeliest pairs of different ones. Up to two thirds of the last limit
+# transforms are lost; from four thirds, road signs of one shape, coins and cards pass.
+# Pairs that pass are copies but for a letter, and diagrams that differ by a word.
 _MAX_DIFFERENCE = 0.1
 """Largest 1 - correlation of all colours."""
 _MAX_DETAIL = 0.2
@@ -50,7 +50,6 @@ def distance(query: np.ndarray, reference: np.ndarray, warps: np.ndarray) -> np.
     Returns:
         float32 (m,): 0 for equal pictures, up to 1 for near-duplicates, at most 1000.
     """
-    m = len(query)
     values, inside = registration.sample(_blur(query), warps, _points())
     values = np.ascontiguousarray(np.moveaxis(values, 2, 1))  # (m, 3, 784)
     smooth = _blur(reference)

@@ -18,7 +18,7 @@ LIMIT_SHARE = 0.04
 """Largest distance of near-duplicates as a share of the distance of different pictures
 of their kind, where these look so much alike that it is below 1. Swept on handwritten
 digits of 8 x 8 and of 28 x 28 pixels and on clothes of 28 x 28 pixels, all different:
-with 0.05, 0.3 to 0.7 % of them passed for near-duplicates; with 0.1, 1 to 6 %."""
+with 0.04, 0 to 0.4 % of them passed for near-duplicates; with 0.1, 2 to 7 %."""
 _STARTS = 3  # Warps that are refined for each pair.
 _MIN_COSINE = 0.6  # Of the hashed vectors; with less there is nothing to refine.
 _CHUNK = 64  # Pairs at once, so that caches hold them.
