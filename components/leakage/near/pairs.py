@@ -67,6 +67,10 @@ def nearest(pairs: np.ndarray) -> np.ndarray:
     query, reference = pairs["query"], pairs["reference"]
     order = np.lexsort(
         (
+            # A content that several records hold may come with any of them.
+            pairs["split"],
+            pairs["query_digest"],
+            pairs["reference_digest"],
             pairs["distance"],
             reference[:, 1],
             reference[:, 0],
