@@ -5,6 +5,12 @@ from typing import Literal
 
 import pydantic
 
+from components.guarded_trainer.augmentation.settings import AugmentationConfig
+from components.guarded_trainer.device.settings import DeviceConfig
+from components.guarded_trainer.losses.settings import LossConfig
+from components.guarded_trainer.remedies.settings import RemedyConfig
+from components.guarded_trainer.rules.limits import RuleLimits
+from components.guarded_trainer.schedule.settings import ScheduleConfig
 from components.settings import Settings
 
 
@@ -58,8 +64,24 @@ class TrainingConfig(Settings):
     min_held_out: int = pydantic.Field(default=20, ge=1)
     """Fewest rows worth holding out; if the share gives fewer, none is held out.
     With 20 rows the standard error of an accuracy is at most 0.11."""
-    use_class_weights: bool = True
-    """Whether the loss is weighted as the ClassBalanceValidator proposes."""
+    loss: LossConfig = LossConfig()
+    """How uneven classes are answered in the loss."""
+    schedule: ScheduleConfig = ScheduleConfig()
+    """The learning rate over time, and the size of a step."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """How pictures are varied while training."""
+    device: DeviceConfig = DeviceConfig()
+    """Device, precision and distribution."""
+    rules: RuleLimits = RuleLimits()
+    """What is looked for while training."""
+    probe_examples: int = pydantic.Field(default=128, ge=0)
+    """Training examples that the model is looked at with after each epoch; 0 switches
+    the probe off, and with it all rules that need it."""
+    remedies: RemedyConfig = RemedyConfig()
+    """What may be done about a training that goes wrong."""
+    checkpoint_dir: str | None = None
+    """Folder for checkpoints, from which a killed training is taken up; by default one
+    beside the component's artifacts. Removed when training has ended."""
     recalibrate_batch_norm: bool = True
     """Whether the moving statistics of BatchNorm layers are replaced by the
     training data's own after training (Wu and Johnson 2021, arXiv:2105.07576),

@@ -246,7 +246,8 @@ def _class_weights(
         for k, weight in enumerate(split.classes.weights)
     }
     occurring = {weights[k] for k, n in enumerate(split.classes.train_counts) if n}
-    return weights if config.use_class_weights and len(occurring) > 1 else None
+    wanted = config.loss.kind in ("auto", "class_weights")
+    return weights if wanted and len(occurring) > 1 else None
 
 
 def _held_out_batches(
