@@ -8,12 +8,16 @@ from typing import Any
 
 import apache_beam as beam
 from absl import logging
-from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 
 from components import artifact_io
+from components.content.files import (
+    FILE_FORMAT,
+    PAYLOAD,
+    split_files,
+    split_names,
+)
 from components.content.records import DAMAGED, RECORDS, Damage, ReadRecords
 from components.errors import InputError
 from components.example_splitter import transforms
@@ -28,7 +32,6 @@ from components.example_splitter.survey import (
 )
 
 _SURVEY_FILE, _DAMAGE_FILE = "survey.json", "damage.json"
-_PAYLOAD, _FILE_FORMAT = "FORMAT_TF_EXAMPLE", "tfrecords_gzip"
 _COPIED = ("span", "version", "input_fingerprint")
 """Custom properties by which TFX tells where examples come from."""
 
@@ -116,20 +119,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 def _files(examples: Sequence[artifact.Artifact]) -> list[str]:
     """Returns the files of all splits."""
-    files = []
-    for each in examples:
-        payload = examples_utils.get_payload_format_string(each)
-        file_format = examples_utils.get_file_format(each)
-        if (payload, file_format) != (_PAYLOAD, _FILE_FORMAT):
-            raise InputError(
-                f"{each.uri}: examples must be {_PAYLOAD} in {_FILE_FORMAT}, but "
-                f"these are {payload} in {file_format}; have the ExampleGen write "
-                "tf.train.Example into TFRecord files"
-            )
-        for split in artifact_utils.decode_split_names(each.split_names):
-            for pattern in examples_utils.get_split_file_patterns([each], split):
-                files += fileio.glob(pattern)
-    return sorted(files)
+    return sorted(
+        file
+        for each in examples
+        for split in split_names(each)
+        for file in split_files([each], split)
+    )
 
 
 def _describe(
@@ -141,8 +136,8 @@ def _describe(
     output.split_names = artifact_utils.encode_split_names(
         [config.train_split, config.eval_split]
     )
-    output.set_string_custom_property("payload_format", _PAYLOAD)
-    output.set_string_custom_property("file_format", _FILE_FORMAT)
+    output.set_string_custom_property("payload_format", PAYLOAD)
+    output.set_string_custom_property("file_format", FILE_FORMAT)
     newest = max(examples, key=lambda each: each.span or 0)
     output.span = newest.span or 0
     output.version = newest.version or 0

@@ -6,13 +6,12 @@ in the first pass is a digest and its label.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
 
+from components.content.batches import BatchedRecordsFn
 from components.content.records import Record
 from components.content.sampling import CountingBottomKFn
 from components.example_splitter import plan as plans
@@ -26,8 +25,6 @@ LABELS, CLASSES, TIMES, TROUBLES = "labels", "classes", "times", "troubles"
 MAX_TIMES = 100_000
 """Different times up to which the border in time is exact. Of more, a sample of as many
 is taken: the share for evaluation is then met to about 0.2 %."""
-_BATCH = 256  # Records parsed at a time.
-_BATCH_BYTES = 8 * 2**20  # Pictures are parsed fewer at a time.
 _MAX_FIRST = 3  # Records named per kind of trouble.
 
 
@@ -129,37 +126,19 @@ class SplitRecords(beam.PTransform):
         ).with_outputs(self._config.eval_split, main=self._config.train_split)
 
 
-class _BatchFn(beam.DoFn):
-    """Reads records in batches, which takes a fraction of the time."""
+class _ReadingsFn(BatchedRecordsFn):
+    """Reads records for the survey and for the split."""
 
     def __init__(self, label_key: str, config: SplitConfig):
+        super().__init__()
         self._label_key = label_key
         self._config = config
 
     def setup(self) -> None:
         self._reader = UnitReader(self._label_key, self._config)
 
-    def start_bundle(self) -> None:
-        self._batch: list[Record] = []
-        self._bytes = 0
-
-    def process(self, record: Record) -> Iterator[Any]:
-        self._batch.append(record)
-        self._bytes += len(record.data)
-        if len(self._batch) == _BATCH or self._bytes >= _BATCH_BYTES:
-            yield from self._flush()
-
-    def finish_bundle(self) -> Iterator[Any]:
-        for element in self._flush():
-            if isinstance(element, beam.pvalue.TaggedOutput):
-                element.value = _windowed(element.value)
-                yield element
-            else:
-                yield _windowed(element)
-
-    def _flush(self) -> Iterator[Any]:
-        batch, self._batch, self._bytes = self._batch, [], 0
-        for reading in self._reader.read(batch):
+    def read_batch(self, records: Sequence[Record]) -> Iterator[Any]:
+        for reading in self._reader.read(records):
             yield from self.emit(reading)
 
     def emit(self, reading: Reading) -> Iterator[Any]:
@@ -167,7 +146,7 @@ class _BatchFn(beam.DoFn):
         raise NotImplementedError
 
 
-class ReadUnitsFn(_BatchFn):
+class ReadUnitsFn(_ReadingsFn):
     """Reads records for the survey.
 
     Main output: (unit, label); in a split by time (hash of the time, time). Output
@@ -191,7 +170,7 @@ class ReadUnitsFn(_BatchFn):
             yield digest.to_bytes(8, "big"), reading.time
 
 
-class _SplitRecordsFn(_BatchFn):
+class _SplitRecordsFn(_ReadingsFn):
     def __init__(self, label_key: str, config: SplitConfig, plan: Plan):
         super().__init__(label_key, config)
         self._plan = plan
@@ -312,8 +291,3 @@ def _is_eval(plan: Plan, reading: Reading) -> bool:
 def _one(time: Any) -> int:
     del time
     return 1
-
-
-def _windowed(element: Any) -> WindowedValue:
-    window = GlobalWindow()
-    return WindowedValue(element, window.max_timestamp(), (window,))

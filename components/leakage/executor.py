@@ -9,20 +9,18 @@ from typing import Any
 from absl import logging
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
 from components import artifact_io
 from components.anomalies import by_split, write_anomalies
+from components.content.files import FILE_FORMAT, split_files, split_names
 from components.errors import InputError
 from components.findings import Verdict
 from components.leakage import preconditions
 from components.leakage.config import LeakageConfig
 from components.leakage.search import Search
 from components.leakage.validation import validate
-
-_PAYLOAD, _FILE_FORMAT = "FORMAT_TF_EXAMPLE", "tfrecords_gzip"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -58,7 +56,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         search = Search(
             self._make_beam_pipeline,
-            {split: _files(examples, split) for split in splits},
+            {split: split_files(examples, split) for split in splits},
             label_key,
             config,
             # Of its own: a folder that an earlier attempt has left holds other files.
@@ -93,39 +91,21 @@ def _split_folders(
     examples_utils.set_payload_format(
         clean, examples_utils.get_payload_format(examples[0])
     )
-    examples_utils.set_file_format(clean, _FILE_FORMAT)
+    examples_utils.set_file_format(clean, FILE_FORMAT)
     return {split: artifact_utils.get_split_uri([clean], split) for split in splits}
 
 
 def _splits(examples: Sequence[artifact.Artifact]) -> list[str]:
     """Returns the names of the splits, which all artifacts must share."""
-    names = {
-        each.uri: artifact_utils.decode_split_names(each.split_names)
-        for each in examples
-    }
+    names = {each.uri: split_names(each) for each in examples}
     first = next(iter(names.values()))
-    for each in examples:
-        if set(names[each.uri]) != set(first):
+    for uri, came in names.items():
+        if set(came) != set(first):
             raise InputError(
-                f"{each.uri}: all examples must have the splits {first}, but these "
-                f"have {names[each.uri]}; make them with the same output "
-                "configuration"
-            )
-        payload = examples_utils.get_payload_format_string(each)
-        file_format = examples_utils.get_file_format(each)
-        if (payload, file_format) != (_PAYLOAD, _FILE_FORMAT):
-            raise InputError(
-                f"{each.uri}: examples must be {_PAYLOAD} in {_FILE_FORMAT}, but "
-                f"these are {payload} in {file_format}; have the ExampleGen write "
-                "tf.train.Example into TFRecord files"
+                f"{uri}: all examples must have the splits {first}, but these have "
+                f"{came}; make them with the same output configuration"
             )
     return first
-
-
-def _files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
-    """Returns the paths of the split's files, in a fixed order."""
-    patterns = examples_utils.get_split_file_patterns(list(examples), split)
-    return sorted(path for pattern in patterns for path in fileio.glob(pattern))
 
 
 def _require_in_schema(

@@ -2,13 +2,12 @@
 """Parses records once, for all checks of one pass, and counts what is odd."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
 
+from components.content.batches import BatchedRecordsFn
 from components.content.examples import ExampleParser, ParsedExample, Unreadable
 from components.content.records import Record
 from components.content.times import read_time
@@ -17,8 +16,6 @@ from components.leakage.summary import Oddities, Place
 
 ODDITIES = "oddities"
 """Tag of what is odd: (split, `Oddity`)."""
-_BATCH = 256  # Records parsed at a time.
-_BATCH_BYTES = 8 * 2**20  # Pictures are parsed fewer at a time.
 _MAX_NAMES = 1000  # Feature names kept for an error message.
 _MAX_PLACES = 5  # Records named per split and kind.
 
@@ -45,7 +42,7 @@ class Oddity(NamedTuple):
     """Features that the example has, where one is missing."""
 
 
-class ParseExamples(beam.DoFn):
+class ParseExamples(BatchedRecordsFn):
     """Turns records into examples of their splits.
 
     Main output: `SplitExample`. Output `oddities`: (split, `Oddity`).
@@ -72,30 +69,9 @@ class ParseExamples(beam.DoFn):
         """Makes the parser."""
         self._parser = make_parser(self._label_key, self._config)
 
-    def start_bundle(self) -> None:
-        """Begins a batch."""
-        self._batch: list[Record] = []
-        self._bytes = 0
-
-    def process(self, record: Record) -> Iterator[Any]:
-        """Gathers records and parses them when there are enough."""
-        self._batch.append(record)
-        self._bytes += len(record.data)
-        if len(self._batch) == _BATCH or self._bytes >= _BATCH_BYTES:
-            yield from self._flush()
-
-    def finish_bundle(self) -> Iterator[Any]:
-        """Parses the rest."""
-        for element in self._flush():
-            if isinstance(element, beam.pvalue.TaggedOutput):
-                element.value = _windowed(element.value)
-                yield element
-            else:
-                yield _windowed(element)
-
-    def _flush(self) -> Iterator[Any]:
-        batch, self._batch, self._bytes = self._batch, [], 0
-        for parsed in self._parser.parse(batch):
+    def read_batch(self, records: Sequence[Record]) -> Iterator[Any]:
+        """Yields the examples, and what is odd of them."""
+        for parsed in self._parser.parse(records):
             split = self._split_of[parsed.file]
             for oddity in self._oddities(parsed):
                 yield beam.pvalue.TaggedOutput(ODDITIES, (split, oddity))
@@ -148,11 +124,6 @@ def make_parser(label_key: str, config: LeakageConfig) -> ExampleParser:
         image=config.image,
         named_by=config.ignore,
     )
-
-
-def _windowed(element: Any) -> WindowedValue:
-    window = GlobalWindow()
-    return WindowedValue(element, window.max_timestamp(), (window,))
 
 
 @dataclasses.dataclass
