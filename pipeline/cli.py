@@ -6,6 +6,7 @@ arguments are answered at once.
 """
 
 import enum
+import json
 import logging
 import os
 import sys
@@ -104,6 +105,77 @@ def run(
     else:
         display.print_verdict(console, guard_config.name, result)
     raise typer.Exit(PROMOTED if result.blessed else BLOCKED)
+
+
+@app.command()
+def verify(
+    version: Annotated[
+        Path, typer.Argument(help="Folder of a pushed model, such as serving/17.")
+    ],
+    format: Annotated[Format, typer.Option(help="How to print the answer.")] = (
+        Format.TABLE
+    ),
+) -> None:
+    """Tells whether a pushed model is the very one that was blessed.
+
+    Exit codes: 0 it is, 3 its files were changed or it was withdrawn, 2 wrong use.
+    """
+    from components import registry
+
+    problem = ""
+    passport = None
+    try:
+        passport = registry.verify(version)
+        if passport.withdrawn_at:
+            problem = f"{version}: this model was withdrawn at {passport.withdrawn_at}"
+    except registry.ModelChangedError as error:
+        problem = str(error)
+    if format is Format.JSON:
+        content = passport.model_dump(mode="json") if passport else None
+        print(
+            json.dumps(
+                {"verified": not problem, "reason": problem, "passport": content},
+                indent=2,
+            )
+        )
+    elif passport is None or problem:
+        print(f"NOT VERIFIED  {problem}")
+    else:
+        print(
+            f"VERIFIED  {version}: the blessed model, SHA-256 {passport.model_sha256}"
+        )
+        print(f"  blessed {passport.blessed_at}, pushed {passport.pushed_at}")
+        if passport.class_names:
+            print(f"  classes {', '.join(passport.class_names)}")
+    raise typer.Exit(BLOCKED if problem else PROMOTED)
+
+
+@app.command()
+def rollback(
+    destination: Annotated[
+        Path, typer.Argument(help="Folder that models are pushed to, such as serving/.")
+    ],
+    to: Annotated[
+        int | None,
+        typer.Option(help="Version to go back to; by default the last good one."),
+    ] = None,
+) -> None:
+    """Withdraws the newest model and publishes an earlier one again.
+
+    The earlier model becomes a new version, since servers take the largest. The
+    withdrawn one stays on disk, and cannot be pushed again.
+
+    Exit codes: 0 done, 2 there is nothing to go back to.
+    """
+    from components import registry
+
+    withdrawn = registry.versions(destination)[-1:]
+    restored = registry.rollback(destination, to)
+    source = registry.verify(restored).restored_from
+    print(
+        f"ROLLED BACK  version {withdrawn[0]} was withdrawn; version {source} is "
+        f"served again as {restored}"
+    )
 
 
 def main() -> None:

@@ -33,6 +33,10 @@ class PushConfig(Settings):
     destination: Path | None = None
     """Folder to publish to, one sub-folder per version, as TensorFlow Serving reads
     it; by default `serving` in the output folder."""
+    keep_versions: int | None = pydantic.Field(default=None, ge=1)
+    """Number of different models to keep there; older versions are removed after a
+    push. By default nothing is removed: what is in production is not ours to delete
+    unasked."""
 
 
 class GuardConfig(Settings):

@@ -109,6 +109,7 @@ def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
             class_weights=class_balance.outputs["class_weights"],
             examples=examples,
             destination=str(config.destination),
+            keep_versions=config.push.keep_versions,
         )
         report = Report(
             blessing=evaluator.outputs["blessing"],

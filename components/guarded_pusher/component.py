@@ -8,6 +8,7 @@ from tfx.types import channel, component_spec, standard_artifacts
 from components import registry
 from components.artifacts import ClassWeights
 from components.code_version import code_sha256
+from components.errors import InputError
 from components.guarded_pusher import executor
 
 
@@ -16,6 +17,7 @@ class GuardedPusherSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "destination": component_spec.ExecutionParameter(type=str),
+        "keep_versions": component_spec.ExecutionParameter(type=int, optional=True),
         "code_sha256": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -74,6 +76,7 @@ class GuardedPusher(base_component.BaseComponent):
         model_blessing: channel.BaseChannel | None = None,
         class_weights: channel.BaseChannel | None = None,
         examples: channel.BaseChannel | None = None,
+        keep_versions: int | None = None,
     ):
         """Declares one push.
 
@@ -87,12 +90,22 @@ class GuardedPusher(base_component.BaseComponent):
             for the names of the classes in the passport.
           examples: Channel of `Examples`, for the fingerprint of the data in the
             passport.
+          keep_versions: Number of different models to keep at the destination, at
+            least 1; older versions that were pushed with a passport are removed after
+            a push. By default none is ever removed.
 
         Raises:
-          InputError: If the destination is empty or a URL.
+          InputError: If the destination is empty or a URL, or if no version is to be
+            kept.
         """
         if isinstance(destination, str):
             registry.check_destination(destination)
+        if keep_versions is not None and keep_versions < 1:
+            raise InputError(
+                f"keep_versions: expected at least 1, but got {keep_versions}; the "
+                "newest version always stays, so give a positive number, or None to "
+                "remove nothing"
+            )
         super().__init__(
             spec=GuardedPusherSpec(
                 code_sha256=code_sha256(),
@@ -101,6 +114,7 @@ class GuardedPusher(base_component.BaseComponent):
                 class_weights=class_weights,
                 examples=examples,
                 destination=destination,
+                keep_versions=keep_versions,
                 pushed_model=channel.Channel(type=standard_artifacts.PushedModel),
             )
         )

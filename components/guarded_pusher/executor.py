@@ -52,7 +52,10 @@ class Executor(base_executor.BaseExecutor):
                 push = Push(pushed=False, reason=decided.reason)
             else:
                 push = _push(
-                    folder, destination, _passport(decided.blessing, input_dict)
+                    folder,
+                    destination,
+                    _passport(decided.blessing, input_dict),
+                    exec_properties.get("keep_versions") or None,
                 )
         _write_push(artifact_io.single(output_dict, "pushed_model"), push)
         _LOG.info("%s", push)
@@ -107,13 +110,22 @@ def _fingerprints(examples: list[artifact.Artifact]) -> dict[str, str]:
     }
 
 
-def _push(folder: Path, destination: os.PathLike[str], passport: Passport) -> Push:
+def _push(
+    folder: Path,
+    destination: os.PathLike[str],
+    passport: Passport,
+    keep_versions: int | None,
+) -> Push:
     try:
         version = registry.publish(folder, destination, passport)
-    except registry.ModelChangedError as error:
+    except (registry.ModelChangedError, registry.ModelWithdrawnError) as error:
         return Push(pushed=False, reason=str(error))
+    removed = registry.prune(destination, keep_versions) if keep_versions else ()
     return Push(
-        pushed=True, pushed_version=version.name, pushed_destination=str(version)
+        pushed=True,
+        pushed_version=version.name,
+        pushed_destination=str(version),
+        removed_versions=removed,
     )
 
 

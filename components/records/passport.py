@@ -29,6 +29,10 @@ class Passport(Settings):
     """Time of the decision to bless, UTC, ISO 8601."""
     pushed_at: str = ""
     """Time of the push, UTC, ISO 8601; `publish` fills it in."""
+    withdrawn_at: str = ""
+    """Time at which the model was rolled back, UTC, ISO 8601; empty if it was not."""
+    restored_from: int | None = None
+    """Version that a rollback has published again as this one; None for a push."""
     class_names: tuple[str, ...] = ()
     """Output k of the model is the probability of `class_names[k]`; empty where
     the pusher was not told."""
@@ -51,6 +55,8 @@ class Push(Settings):
     """Path of its version folder; empty where the push was refused."""
     reason: str = ""
     """Why the push was refused, in one line; empty where it was not."""
+    removed_versions: tuple[int, ...] = ()
+    """Versions that were removed to make room, oldest first."""
 
     def __str__(self) -> str:
         """Returns one line for humans."""

@@ -19,7 +19,7 @@ from components.errors import InputError
 from components.findings import Verdict
 from components.records.passport import PASSPORT_FILE, Passport
 
-_ROOT = Path(registry.__file__).parents[1]
+_ROOT = Path(registry.__file__).parents[2]
 _FAR_FUTURE = 9_999_999_999
 
 _PUBLISH = """

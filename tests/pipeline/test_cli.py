@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
+from components import registry
+from components.digest import model_digest
+from components.findings import Verdict
+from components.records.passport import Passport
 from pipeline import cli
 
 
@@ -85,3 +90,55 @@ def test_a_fault_of_ours_exits_with_1_and_shows_its_traceback(monkeypatch, capsy
     printed = capsys.readouterr().err
     assert "Traceback" in printed
     assert "fault of tfx-guard (RuntimeError)" in printed
+
+
+@pytest.fixture
+def serving(tmp_path):
+    """A destination with two versions; returns it and their folders."""
+    folders = []
+    for name in ("first", "second"):
+        model = tmp_path / "models" / name
+        model.mkdir(parents=True)
+        (model / "saved_model.pb").write_text(name)
+        passport = Passport(
+            model_sha256=model_digest(model), verdict=Verdict(), blessed_at="then"
+        )
+        folders.append(registry.publish(model, tmp_path / "serving", passport))
+    return tmp_path / "serving", *folders
+
+
+class TestVerify:
+    def test_a_model_as_it_was_blessed_is_exit_code_0(self, serving, tmp_path):
+        done = tfx_guard("verify", str(serving[1]), cwd=tmp_path)
+        assert done.returncode == cli.PROMOTED
+        assert done.stdout.startswith("VERIFIED")
+
+    def test_a_changed_model_is_a_verdict_not_a_fault(self, serving, tmp_path):
+        (serving[1] / "saved_model.pb").write_text("tampered")
+        done = tfx_guard("verify", str(serving[1]), "--format", "json", cwd=tmp_path)
+        assert done.returncode == cli.BLOCKED
+        answer = json.loads(done.stdout)
+        assert not answer["verified"]
+        assert "SHA-256" in answer["reason"]
+
+    def test_a_folder_without_passport_is_wrong_use(self, tmp_path):
+        done = tfx_guard("verify", str(tmp_path), cwd=tmp_path)
+        assert done.returncode == cli.WRONG_USE
+        assert done.stderr.count("\n") == 1
+        assert "guard.json" in done.stderr
+
+
+class TestRollback:
+    def test_the_model_before_is_served_again(self, serving, tmp_path):
+        destination, first, second = serving
+        done = tfx_guard("rollback", str(destination), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"version {second.name} was withdrawn" in done.stdout
+        newest = destination / str(registry.versions(destination)[-1])
+        assert (newest / "saved_model.pb").read_text() == "first"
+        assert tfx_guard("verify", str(second), cwd=tmp_path).returncode == cli.BLOCKED
+
+    def test_nothing_to_go_back_to_is_wrong_use(self, tmp_path):
+        done = tfx_guard("rollback", str(tmp_path / "serving"), cwd=tmp_path)
+        assert done.returncode == cli.WRONG_USE
+        assert "there is none" in done.stderr

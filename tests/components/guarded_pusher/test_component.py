@@ -34,3 +34,15 @@ def test_refuses_at_once_what_is_no_folder(destination):
 def test_takes_a_destination_that_is_known_when_it_runs():
     destination = data_types.RuntimeParameter(name="destination", ptype=str)
     assert GuardedPusher(model=_MODEL, destination=destination)
+
+
+@pytest.mark.parametrize("keep", [0, -1])
+def test_keeping_no_version_is_refused_at_once(keep):
+    with pytest.raises(InputError, match="at least 1"):
+        GuardedPusher(model=_MODEL, destination="pushed", keep_versions=keep)
+
+
+@pytest.mark.parametrize("keep", [None, 1])
+def test_the_number_of_versions_to_keep_is_handed_on(keep):
+    pusher = GuardedPusher(model=_MODEL, destination="pushed", keep_versions=keep)
+    assert pusher.exec_properties.get("keep_versions") == keep

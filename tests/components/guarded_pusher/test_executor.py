@@ -56,11 +56,11 @@ class Bench:
         )
         self.model_blessing.set_int_custom_property("blessed", mark)
 
-    def run(self):
+    def run(self, keep_versions=None):
         Executor().Do(
             self.inputs,
             {"pushed_model": [self.pushed_model]},
-            {"destination": str(self.destination)},
+            {"destination": str(self.destination), "keep_versions": keep_versions},
         )
         return Push.from_json(artifact_io.read_text(self.pushed_model.uri, PUSH_FILE))
 
@@ -235,3 +235,34 @@ def test_reads_a_model_that_is_kept_in_an_object_store(bench):
     bench.model.uri = f"ram://{uuid.uuid4().hex}/model"
     io_utils.copy_dir(str(bench.serving), f"{bench.model.uri}/Format-Serving")
     assert registry.verify(bench.run().pushed_destination)
+
+
+def test_a_withdrawn_model_is_refused_with_the_way_back(bench):
+    first = bench.run().pushed_version
+    (bench.serving / "saved_model.pb").write_text("another graph")
+    bench.bless()
+    second = bench.run().pushed_version
+    registry.rollback(bench.destination)
+    push = bench.run()
+    assert not push.pushed
+    assert f"--to {second}" in push.reason
+    assert registry.verify(registry.latest(bench.destination)).restored_from == int(
+        first
+    )
+
+
+def test_old_versions_make_room_where_asked(bench):
+    for number in range(4):
+        (bench.serving / "saved_model.pb").write_text(f"graph {number}")
+        bench.bless()
+        push = bench.run(keep_versions=2)
+    assert len(registry.versions(bench.destination)) == 2
+    assert len(push.removed_versions) == 1
+
+
+def test_no_version_is_removed_unasked(bench):
+    for number in range(4):
+        (bench.serving / "saved_model.pb").write_text(f"graph {number}")
+        bench.bless()
+        assert bench.run().removed_versions == ()
+    assert len(registry.versions(bench.destination)) == 4
