@@ -104,12 +104,13 @@ def publish_copy(source: Path, root: Path, passport: Passport) -> Path:
 
 def replace_passport(folder: Path, passport: Passport) -> None:
     """Writes a version's passport anew, in one step; its model stays."""
-    path = folder / f".{PASSPORT_FILE}-{uuid.uuid4().hex}"
+    # Not beside the model, where a reader would take it for one of its files.
+    staging = _make_staging(folder.parent)
     try:
-        _write(path, passport)
-        path.replace(folder / PASSPORT_FILE)
+        _write(staging / PASSPORT_FILE, passport)
+        (staging / PASSPORT_FILE).replace(folder / PASSPORT_FILE)
     finally:
-        path.unlink(missing_ok=True)
+        shutil.rmtree(staging, ignore_errors=True)
     _flush_folder(folder)
 
 
