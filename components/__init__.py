@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     )
     from components.guarded_pusher.component import GuardedPusher as GuardedPusher
     from components.guarded_trainer.component import GuardedTrainer as GuardedTrainer
+    from components.guarded_trainer.export_guarded import (
+        export_guarded as export_guarded,
+    )
+    from components.guarded_trainer.fit_guarded import fit_guarded as fit_guarded
     from components.image_example_gen.component import (
         ImageExampleGen as ImageExampleGen,
     )
@@ -52,6 +56,8 @@ _MODULES = {
     "LatestBlessedModel": "components.latest_blessed_model.component",
     "LeakageValidator": "components.leakage.component",
     "Report": "components.report.component",
+    "export_guarded": "components.guarded_trainer.export_guarded",
+    "fit_guarded": "components.guarded_trainer.fit_guarded",
 }
 
 __all__ = sorted(_MODULES)

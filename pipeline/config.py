@@ -13,6 +13,7 @@ from components.errors import InputError
 from components.feature_validator.config import FeatureConfig
 from components.guarded_evaluator.config import EvaluationConfig
 from components.guarded_trainer.config import InputConfig, TrainingConfig
+from components.guarded_trainer.transfer.settings import TransferConfig
 from components.guarded_trainer.user_code import split_reference
 from components.leakage.config import LeakageConfig
 from components.settings import Settings
@@ -22,9 +23,21 @@ from pipeline.data import DataConfig
 class ModelConfig(Settings):
     """The user's model."""
 
-    build: str = pydantic.Field(min_length=1)
+    build: str | None = pydantic.Field(default=None, min_length=1)
     """Where the function `build_model(context) -> keras.Model` is:
     `path/to/model.py:function` or `package.module:function`."""
+    transfer: TransferConfig | None = None
+    """A pretrained base in place of a function: for pictures."""
+
+    @pydantic.model_validator(mode="after")
+    def _is_one_of_both(self) -> "ModelConfig":
+        if (self.build is None) == (self.transfer is None):
+            came = "neither" if self.build is None else "both"
+            raise ValueError(
+                "Input should have either 'build' (your own function) or 'transfer' "
+                f"(a pretrained base), not {came}"
+            )
+        return self
 
 
 class PushConfig(Settings):
@@ -172,20 +185,28 @@ def parse_config(
 def _resolved(config: GuardConfig, folder: Path) -> GuardConfig:
     """Makes paths absolute, starting from the configuration's folder."""
     base = folder.resolve()
-    build = config.model.build
-    if split_reference(build)[0].endswith(".py"):
-        build = str(base / build)
     push = config.push
     if push.destination:
         push = PushConfig(destination=base / push.destination)
     return config.model_copy(
         update={
             "data": config.data.model_copy(update=_resolved_paths(config.data, base)),
-            "model": ModelConfig(build=build),
+            "model": config.model.model_copy(
+                update=_resolved_model(config.model, base)
+            ),
             "output": base / config.output,
             "push": push,
         }
     )
+
+
+def _resolved_model(model: ModelConfig, base: Path) -> dict[str, Any]:
+    if model.build and split_reference(model.build)[0].endswith(".py"):
+        return {"build": str(base / model.build)}
+    if model.transfer and model.transfer.weights_file:
+        weights = str(base / model.transfer.weights_file)
+        return {"transfer": model.transfer.model_copy(update={"weights": weights})}
+    return {}
 
 
 def _resolved_paths(data: DataConfig, base: Path) -> dict[str, Path]:

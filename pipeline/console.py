@@ -20,6 +20,8 @@ from rich.table import Table
 
 from components.findings import Finding
 from components.records.evaluation import CANDIDATE, TRAINING_MODE, EvaluationRecord
+from components.records.training import Remedy
+from components.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.local_runner import RunResult, Step
@@ -45,8 +47,16 @@ _DOING = {
 }
 
 
+_OUTCOMES = {True: "[green]repaired[/]", False: "[yellow]no help[/]", None: "changed"}
+"""What became of a remedy: whether the trouble was gone, or training ended before."""
+
+
 class StepDisplay:
-    """Shows each step as it runs: a spinner, or a bar while training; then a line."""
+    """Shows each step as it runs: a spinner, or a bar while training; then a line.
+
+    Warnings of the components are shown when they come, such as each remedy and each
+    roll-back of a training.
+    """
 
     def __init__(self, console: Console):
         self._console = console
@@ -133,8 +143,9 @@ def print_verdict(console: Console, name: str, result: "RunResult") -> None:
         console.print(
             f"[bold white on red] BLOCKED [/] {escape(name)}: [bold]{first}[/]"
         )
-    if verdict.findings:
-        console.print(_findings_table(verdict.findings))
+    remedies = result.training.remedies if result.training else ()
+    if verdict.findings or remedies:
+        console.print(_findings_table(verdict.findings, remedies))
     for line in _accuracies(result.evaluation):
         console.print(f"  use     {line}", soft_wrap=True)
     console.print(f"  model   {result.pushed or 'not pushed'}", soft_wrap=True)
@@ -157,11 +168,12 @@ def _accuracies(evaluation: EvaluationRecord | None) -> Iterator[str]:
 def result_as_json(result: "RunResult") -> str:
     """Returns the outcome as one JSON object, for machines.
 
-    The findings come with the most likely root cause first.
+    The findings come with the most likely root cause first, the remedies in the order
+    of time, with epochs counted from 0 as in the training record.
     """
     findings = [
-        finding.model_dump(
-            mode="json",
+        _as_json(
+            finding,
             include={
                 "cause",
                 "severity",
@@ -175,10 +187,14 @@ def result_as_json(result: "RunResult") -> str:
         )
         for finding in result.verdict.findings
     ]
+    training = result.training
+    recalibration = training.recalibration if training else None
     return json.dumps(
         {
             "blessed": result.blessed,
             "findings": findings,
+            "remedies": [_as_json(r) for r in (training.remedies if training else ())],
+            "recalibration": _as_json(recalibration) if recalibration else None,
             "model": str(result.pushed) if result.pushed else None,
             "report": str(result.report),
         },
@@ -186,11 +202,18 @@ def result_as_json(result: "RunResult") -> str:
     )
 
 
+def _as_json(record: Settings, include: set[str] | None = None) -> Any:
+    # By way of text: infinity is a word there, which JSON has no number for.
+    return json.loads(record.model_dump_json(include=include))
+
+
 def _describe(node: str) -> str:
     return f"{node:<22} {_DOING.get(node, '')}"
 
 
-def _findings_table(findings: tuple[Finding, ...]) -> Table:
+def _findings_table(
+    findings: tuple[Finding, ...], remedies: tuple[Remedy, ...]
+) -> Table:
     table = Table(box=None, padding=(0, 1), show_edge=False, header_style="dim")
     for column in ("", "cause", "measured", "limit", "what was found, and what to do"):
         right = column in ("measured", "limit")
@@ -205,7 +228,27 @@ def _findings_table(findings: tuple[Finding, ...]) -> Table:
             _number(finding.limit),
             f"{escape(finding.message)}\n[dim]{escape(finding.remedy)}[/]",
         )
+    for remedy in remedies:
+        table.add_row(
+            _OUTCOMES[remedy.helped],
+            f"[bold]{escape(remedy.cause)}[/]",
+            "",
+            "",
+            f"{escape(remedy.message)}\n[dim]{escape(_change(remedy))}[/]",
+        )
     return table
+
+
+def _change(remedy: Remedy) -> str:
+    """Returns what was changed, from what to what, and how far training went back."""
+    change = remedy.action.replace("_", " ")
+    if remedy.before is not None or remedy.after is not None:
+        change += f": {_number(remedy.before)} -> {_number(remedy.after)}"
+    if remedy.back_to_epoch is None:
+        return change
+    if remedy.back_to_epoch < 0:
+        return f"{change}; back to the initial weights"
+    return f"{change}; back to epoch {remedy.back_to_epoch + 1}"
 
 
 def _number(value: float | None) -> str:

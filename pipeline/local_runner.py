@@ -19,6 +19,7 @@ from components.errors import InputError
 from components.findings import Verdict
 from components.records.blessing import BLESSING_FILE, Blessing
 from components.records.evaluation import EVALUATION_FILE, EvaluationRecord
+from components.records.training import TRAINING_RECORD_FILE, TrainingRecord
 from pipeline.config import GuardConfig
 from pipeline.pipeline import create_pipeline
 
@@ -62,6 +63,8 @@ class RunResult:
       pushed: Folder of the published model, None if nothing was published.
       report: The HTML report.
       evaluation: What was measured; None where nothing could be.
+      training: How the model was trained, and what was repaired; None where no
+        model was trained.
     """
 
     verdict: Verdict
@@ -69,6 +72,7 @@ class RunResult:
     pushed: Path | None
     report: Path
     evaluation: EvaluationRecord | None = None
+    training: TrainingRecord | None = None
 
 
 def run_pipeline(
@@ -116,6 +120,7 @@ def run_pipeline(
         pushed=_pushed(outputs["GuardedPusher"]["pushed_model"]),
         report=report,
         evaluation=_measured(outputs["GuardedEvaluator"]["evaluation"]),
+        training=_trained(outputs["GuardedTrainer"]["model_run"]),
     )
 
 
@@ -229,6 +234,14 @@ def _measured(
     if not path.is_file():
         return None  # The verdict says why.
     return EvaluationRecord.from_json(path.read_text(encoding="utf-8"))
+
+
+def _trained(model_run: metadata_store_pb2.Artifact) -> TrainingRecord | None:
+    path = Path(model_run.uri, TRAINING_RECORD_FILE)
+    try:
+        return TrainingRecord.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # It is only shown; the report says what is wrong with it.
 
 
 def _pushed(artifact: metadata_store_pb2.Artifact) -> Path | None:

@@ -87,6 +87,7 @@ def create_pipeline(config: GuardConfig) -> tfx_pipeline.Pipeline:
                 gates.enter_context(conditional.Cond(_passed(validator)))
         trainer = GuardedTrainer(
             build_model=config.model.build,
+            transfer=config.model.transfer,
             examples=examples,
             schema=schema,
             class_weights=class_balance.outputs["class_weights"],

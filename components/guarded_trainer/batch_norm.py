@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -34,7 +35,7 @@ class Statistics:
 
 
 def measure(
-    model: keras.Model, layers: Sequence[BatchNorm], batches: Iterable[tf.Tensor]
+    model: keras.Model, layers: Sequence[BatchNorm], batches: Iterable[Any]
 ) -> tuple[Statistics, ...]:
     """Measures what enters each BatchNorm layer, over many batches.
 
@@ -42,12 +43,14 @@ def measure(
     the layers below make of the batch with batch statistics; means and second
     moments are pooled, weighted by the number of examples, so that a small last
     batch does not count as a whole one. Where a model uses one layer several times,
-    each use counts the same, as it does for the moving averages.
+    each use counts the same, as it does for the moving averages. A layer that is
+    synchronised over replicas sees the whole batch here, on one device.
 
     Args:
       model: A built model; it is not changed.
       layers: What `modes.adaptive_layers` returned for it.
-      batches: Inputs, float32, shape (batch, ...).
+      batches: What the model is called with: tensors of shape (batch, ...), or
+        structures of them.
 
     Returns:
       One entry per layer; none at all without batches.
@@ -60,7 +63,7 @@ def measure(
     second = [np.zeros(layer.moving_mean.shape) for layer in layers]
     moments = _batch_moments(model, layers)
     for inputs in batches:
-        size = int(inputs.shape[0])
+        size = int(tf.nest.flatten(inputs)[0].shape[0])
         count += size
         for i, (means, variances) in enumerate(moments(inputs)):
             means = np.asarray(means, np.float64)
@@ -121,11 +124,16 @@ def current(layers: Sequence[BatchNorm]) -> tuple[Statistics, ...]:
     """Returns the moving statistics as they are, for going back to them."""
     return tuple(
         Statistics(
-            np.array(layer.moving_mean, np.float64),
-            np.array(layer.moving_variance, np.float64),
+            _host(layer.moving_mean),
+            _host(layer.moving_variance),
         )
         for layer in layers
     )
+
+
+def _host(variable: Any) -> np.ndarray:
+    # Also where the variable is mirrored over devices.
+    return np.array(keras.ops.convert_to_numpy(variable), np.float64)
 
 
 def _batch_moments(model: keras.Model, layers: Sequence[BatchNorm]) -> tf.function:
@@ -140,7 +148,7 @@ def _batch_moments(model: keras.Model, layers: Sequence[BatchNorm]) -> tf.functi
     ]
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def moments(inputs: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    def moments(inputs: Any) -> list[tuple[tf.Tensor, tf.Tensor]]:
         means: dict[int, list[tf.Tensor]] = {id(layer): [] for layer in layers}
         variances: dict[int, list[tf.Tensor]] = {id(layer): [] for layer in layers}
 
@@ -153,7 +161,7 @@ def _batch_moments(model: keras.Model, layers: Sequence[BatchNorm]) -> tf.functi
         nothing = [(v, tf.zeros(v.shape, v.dtype)) for v in variables]
         with (
             keras.StatelessScope(state_mapping=nothing) as scope,
-            _momentum(layers, 0.0),
+            _set_aside(layers, momentum=0.0, synchronized=False),
             modes.batch_statistics(layers, after_call=keep),
         ):
             modes.call(model, inputs, training=False)
@@ -166,15 +174,18 @@ def _batch_moments(model: keras.Model, layers: Sequence[BatchNorm]) -> tf.functi
 
 
 @contextlib.contextmanager
-def _momentum(layers: Sequence[BatchNorm], momentum: float) -> Iterator[None]:
-    before = [layer.momentum for layer in layers]
+def _set_aside(layers: Sequence[BatchNorm], **attributes: Any) -> Iterator[None]:
+    """Gives attributes of the layers other values for a while."""
+    before = [{name: getattr(layer, name) for name in attributes} for layer in layers]
     for layer in layers:
-        layer.momentum = momentum
+        for name, value in attributes.items():
+            setattr(layer, name, value)
     try:
         yield
     finally:
         for layer, old in zip(layers, before, strict=True):
-            layer.momentum = old
+            for name, value in old.items():
+                setattr(layer, name, value)
 
 
 def _size(drift: BatchNormDrift) -> float:

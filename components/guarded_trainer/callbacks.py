@@ -4,12 +4,13 @@
 import logging
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from components.guarded_trainer.schedule import rate
 from components.records.training import Epoch
 
 _LOG = logging.getLogger("components.guarded_trainer")
@@ -47,7 +48,8 @@ class StopOnNotFinite(keras.callbacks.Callback):
     ) -> None:
         """Looks at the loss."""
         loss = (logs or {}).get("loss")
-        if loss is not None and not np.isfinite(loss):
+        # Keras has made it a number of Python for its own callbacks.
+        if loss is not None and not math.isfinite(loss):
             self._stop(f"the loss became {loss} in epoch {self._epoch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -62,89 +64,63 @@ class StopOnNotFinite(keras.callbacks.Callback):
         self.model.stop_training = True
 
 
-class KeepBest(keras.callbacks.EarlyStopping):
-    """Stops early and goes back to the best weights, which are never broken ones.
-
-    Keras' own callback keeps the weights of the lowest loss, and those of the first
-    epoch whatever its loss. A network that NaN has destroyed can have the lowest
-    held-out loss, since NaN may become 0 on the way through a fused ReLU.
-
-    Attributes:
-      kept_epoch: Index (from 0) of the epoch whose weights the model was left with;
-        None if no epoch had a finite loss and finite weights.
-      gave_up: Whether training was stopped because the loss no longer improved.
-    """
-
-    def __init__(self, guard: StopOnNotFinite, monitor: str, patience: int):
-        """Constructs the callback.
-
-        Args:
-          guard: Knows whether training broke; must stand earlier in the list of
-            callbacks.
-          monitor: Name of the loss to judge by.
-          patience: Epochs without improvement before training stops.
-        """
-        super().__init__(
-            monitor=monitor, patience=patience, mode="min", restore_best_weights=True
-        )
-        self._guard = guard
-
-    @property
-    def kept_epoch(self) -> int | None:
-        """Index of the epoch whose weights were kept."""
-        return None if self.best_weights is None else int(self.best_epoch)
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether patience ran out."""
-        return bool(self.stopped_epoch)
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Starts afresh; Keras would hold the next `fit()` against this one's best."""
-        super().on_train_begin(logs)
-        self.best = None
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Keeps the weights if they are the best and whole."""
-        loss = (logs or {}).get(self.monitor)
-        # Keras would keep the first weights it sees, however bad.
-        is_first = self.best_weights is None
-        if self._guard.reason or (is_first and not math.isfinite(loss or 0.0)):
-            return
-        super().on_epoch_end(epoch, logs)
-
-
 class RecordEpochs(keras.callbacks.Callback):
-    """Keeps the metrics of each epoch, and reports progress to the log.
+    """Measures each epoch, and hands what it measured to whoever judges it.
 
     Each epoch is one INFO record of the logger `components.guarded_trainer` with
     the attribute `progress = (epochs done, epochs planned)`, from which a user
     interface can draw a bar.
+
+    Attributes:
+      num_steps: Steps taken in the current epoch.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.epochs: list[Epoch] = []
+    def __init__(self, on_epoch: Callable[[Epoch], None]) -> None:
+        """Constructs the callback.
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Starts afresh."""
-        self.epochs = []
+        Args:
+          on_epoch: Called after each epoch with what was measured. It may stop the
+            training.
+        """
+        super().__init__()
+        self._on_epoch = on_epoch
+        self.num_steps = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the clock."""
         self._started = time.monotonic()
+        self._first: float | None = None
+        self._worst: float | None = None
+        self.num_steps = 0
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Remembers the first and the largest loss."""
+        self.num_steps = batch + 1
+        loss = (logs or {}).get("loss")
+        if loss is None:
+            return
+        if self._worst is None:
+            self._first = self._worst = loss
+        # NaN is worse than any number.
+        elif not loss <= self._worst:
+            self._worst = loss
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Keeps what Keras measured."""
+        """Hands over what Keras measured."""
         logs = logs or {}
+        optimizer = getattr(self.model, "optimizer", None)
         entry = Epoch(
             loss=_number(logs.get("loss")),
             accuracy=_accuracy(logs, ""),
             held_out_loss=_number(logs.get("val_loss")),
             held_out_accuracy=_accuracy(logs, "val_"),
             seconds=time.monotonic() - self._started,
+            learning_rate=rate.get(optimizer) if optimizer is not None else None,
+            first_loss=_number(self._first),
+            worst_batch_loss=_number(self._worst),
         )
-        self.epochs.append(entry)
         planned = self.params.get("epochs", 0)
         _LOG.info(
             "epoch %d of %d: %s",
@@ -153,6 +129,7 @@ class RecordEpochs(keras.callbacks.Callback):
             describe(entry),
             extra={"progress": (epoch + 1, planned)},
         )
+        self._on_epoch(entry)
 
 
 def first_not_finite(model: keras.Model) -> str | None:

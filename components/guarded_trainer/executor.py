@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves the artifacts of the GuardedTrainer; decides nothing itself."""
 
-import contextlib
-import dataclasses
+import hashlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
-import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.components.base import base_executor
@@ -17,24 +15,14 @@ from tfx.utils import io_utils, path_utils
 
 from components import artifact_io
 from components.errors import InputError
-from components.findings import Finding, Verdict, failed_check
-from components.guarded_trainer import export, fit, modes, user_code
+from components.findings import Finding, Verdict
+from components.guarded_trainer import job, recording, user_code, user_loop
 from components.guarded_trainer.config import InputConfig, TrainingConfig
-from components.guarded_trainer.context import ModelContext
-from components.guarded_trainer.data import (
-    TrainingSplit,
-    check_split,
-    read_split,
-    scan_labels,
-)
-from components.guarded_trainer.head import Head, compile_for, read_head
-from components.guarded_trainer.inputs import choose_inputs
-from components.labels import ClassTable, sorted_labels
-from components.records.model_card import ModelCard
-from components.records.training import TRAINING_RECORD_FILE, TrainingRecord
+from components.guarded_trainer.device.roles import is_chief
+from components.guarded_trainer.transfer.settings import TransferConfig
 
-TRAIN_SPLIT = "train"
-_PARITY_EXAMPLES = 256
+TRAIN_SPLIT, EVAL_SPLIT = "train", "eval"
+_CHECKPOINTS = ".checkpoints"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -49,207 +37,131 @@ class Executor(base_executor.BaseExecutor):
         """Trains the user's model.
 
         Args:
-          input_dict: `examples`, `schema`, and optionally `class_weights`.
+          input_dict: `examples`, `schema`, and optionally `class_weights` and
+            `transform_graph`.
           output_dict: `model`, `model_run`, `findings`.
-          exec_properties: `build_model` (reference to the user's function),
-            `source_sha256` (digest of its code when the pipeline was made),
-            `inputs` (JSON of InputConfig), `config` (JSON of TrainingConfig).
+          exec_properties: Exactly one of `build_model` and `run_fn` (reference to the
+            user's function) and `transfer` (JSON of TransferConfig), the others "";
+            `source_sha256` (digest of the user's code when the pipeline was made),
+            `inputs` (JSON of InputConfig), `config` (JSON of TrainingConfig), and
+            `run_fn_args` (JSON of what only a `run_fn` is given).
 
         Raises:
           InputError: If the user's function or data cannot be trained with.
         """
-        config = TrainingConfig.from_json(exec_properties["config"])
-        inputs = InputConfig.from_json(exec_properties["inputs"])
-        reference = exec_properties["build_model"]
-        model_uri = artifact_io.single(output_dict, "model").uri
-        run_uri = artifact_io.single(output_dict, "model_run").uri
-
-        user_code.check_unchanged(reference, exec_properties["source_sha256"])
-        build_model = user_code.load_function(reference)
-        split = _open_split(input_dict, inputs, config)
-        with _precision_kept():
-            keras.utils.set_random_seed(config.seed)
-            model = user_code.call_build_model(build_model, _context(split, config))
-            source, _ = user_code.location(build_model)
-            with user_code.blaming(source, "calling the model on its inputs"):
-                trainee = _prepare(model, split, config)
-            fitted = fit.fit(
-                model,
-                trainee.head,
-                split,
-                config,
-                batch_norm_layers=trainee.batch_norm_layers,
-                extra_callbacks=[
-                    keras.callbacks.TensorBoard(os.path.join(run_uri, "logs"))
-                ],
-                blaming=user_code.blaming(source, "training the model"),
+        reference = exec_properties["build_model"] or exec_properties.get("run_fn")
+        if reference:
+            user_code.check_unchanged(reference, exec_properties["source_sha256"])
+        if exec_properties.get("run_fn"):
+            findings = _run(input_dict, output_dict, exec_properties)
+        else:
+            record = job.train(_job(input_dict, output_dict, exec_properties))
+            findings = record.findings
+            if is_chief():
+                recording.write_record(
+                    record, artifact_io.single(output_dict, "model_run").uri
+                )
+        if is_chief():
+            artifact_io.write_findings(
+                artifact_io.single(output_dict, "findings"), Verdict.of(findings)
             )
-            difference, mismatches = _export(trainee, split, config, model_uri)
-        findings = (*trainee.findings, *fitted.findings, *mismatches)
-        record = _record(model, split, config, fitted, difference, findings)
-        artifact_io.write_text(
-            run_uri, TRAINING_RECORD_FILE, record.model_dump_json(indent=2)
-        )
-        artifact_io.write_findings(
-            artifact_io.single(output_dict, "findings"), Verdict.of(findings)
-        )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Trainee:
-    """A model that is built and compiled, and what has been read off it."""
-
-    model: keras.Model
-    head: Head
-    batch_norm_layers: tuple[modes.BatchNorm, ...]
-    findings: tuple[Finding, ...]
-
-
-@contextlib.contextmanager
-def _precision_kept() -> Iterator[None]:
-    """Undoes a dtype policy that `build_model` sets; it would hold for the process."""
-    policy = keras.config.dtype_policy()
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(policy)
-
-
-def _open_split(
-    input_dict: artifact_io.InputDict, inputs: InputConfig, config: TrainingConfig
-) -> TrainingSplit:
-    schema = io_utils.SchemaReader().read(
-        io_utils.get_only_uri_in_dir(
-            artifact_io.single(input_dict, standard_component_specs.SCHEMA_KEY).uri
-        )
+def _job(
+    input_dict: artifact_io.InputDict,
+    output_dict: artifact_io.OutputDict,
+    exec_properties: dict[str, Any],
+) -> job.Job:
+    weights = artifact_io.optional(input_dict, "class_weights")
+    transfer = exec_properties.get("transfer")
+    model_uri = artifact_io.single(output_dict, "model").uri
+    run_uri = artifact_io.single(output_dict, "model_run").uri
+    return job.Job(
+        files=_files(input_dict),
+        schema=_schema(input_dict),
+        classes=artifact_io.read_class_table(weights) if weights else None,
+        inputs=InputConfig.from_json(exec_properties["inputs"]),
+        config=TrainingConfig.from_json(exec_properties["config"]),
+        build_model=exec_properties["build_model"] or None,
+        transfer=TransferConfig.from_json(transfer) if transfer else None,
+        serving_dir=path_utils.serving_model_dir(model_uri),
+        # TFX's own place for the model that TFMA judges.
+        judging_dir=path_utils.eval_model_dir(model_uri),
+        log_dir=os.path.join(run_uri, "logs"),
+        checkpoint_dir=_checkpoint_dir(run_uri, exec_properties),
     )
-    for examples in input_dict["examples"]:
-        if TRAIN_SPLIT not in examples.splits:
-            raise InputError(
-                f"{examples.uri}: expected a split {TRAIN_SPLIT!r}, but the examples "
-                f"have {', '.join(examples.splits) or 'no split'}; name one of them so"
-            )
-    files = [
+
+
+def _run(
+    input_dict: artifact_io.InputDict,
+    output_dict: artifact_io.OutputDict,
+    exec_properties: dict[str, Any],
+) -> tuple[Finding, ...]:
+    """Calls the user's `run_fn` as TFX's Trainer does."""
+    # It brings in all stock components, which the other ways do without.
+    from tfx.components.trainer import fn_args_utils
+
+    _check_splits(input_dict, (TRAIN_SPLIT, EVAL_SPLIT))
+    given = json.loads(exec_properties.get("run_fn_args") or "{}")
+    fn_args = fn_args_utils.get_common_fn_args(
+        input_dict,
+        {
+            standard_component_specs.TRAIN_ARGS_KEY: _steps(given.get("train_steps")),
+            standard_component_specs.EVAL_ARGS_KEY: _steps(given.get("eval_steps")),
+            standard_component_specs.CUSTOM_CONFIG_KEY: json.dumps(
+                given.get("custom_config")
+            ),
+        },
+    )
+    model_uri = artifact_io.single(output_dict, "model").uri
+    fn_args.serving_model_dir = path_utils.serving_model_dir(model_uri)
+    fn_args.eval_model_dir = path_utils.eval_model_dir(model_uri)
+    fn_args.model_run_dir = artifact_io.single(output_dict, "model_run").uri
+    # Names of before, which older functions still read.
+    fn_args.transform_output = fn_args.transform_graph_path
+    fn_args.schema_file = fn_args.schema_path
+    run_fn = user_code.load_function(exec_properties["run_fn"], default="run_fn")
+    user_loop.call_run_fn(run_fn, fn_args)
+    return user_loop.findings_of(fn_args.model_run_dir)
+
+
+def _steps(number: int | None) -> str:
+    return json.dumps({"num_steps": number} if number else {})
+
+
+def _schema(input_dict: artifact_io.InputDict) -> schema_pb2.Schema:
+    uri = artifact_io.single(input_dict, standard_component_specs.SCHEMA_KEY).uri
+    return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(uri))
+
+
+def _files(input_dict: artifact_io.InputDict) -> tuple[str, ...]:
+    _check_splits(input_dict, (TRAIN_SPLIT,))
+    return tuple(
         file
         for uri in artifact_utils.get_split_uris(input_dict["examples"], TRAIN_SPLIT)
         for file in tf.io.gfile.glob(io_utils.all_files_pattern(uri))
-    ]
-    serialized = read_split(files)
-    weights = artifact_io.optional(input_dict, "class_weights")
-    classes = (
-        artifact_io.read_class_table(weights)
-        if weights
-        else _unweighted(serialized, schema, inputs.label_key)
-    )
-    return check_split(
-        serialized,
-        choose_inputs(schema, inputs),
-        classes,
-        config.held_out_share,
-        config.min_held_out,
     )
 
 
-def _unweighted(
-    serialized: tf.data.Dataset, schema: schema_pb2.Schema, label_key: str
-) -> ClassTable:
-    """Makes the class table where no ClassBalanceValidator stands before us."""
-    is_text = any(
-        f.name == label_key and f.type == schema_pb2.BYTES for f in schema.feature
+def _check_splits(input_dict: artifact_io.InputDict, needed: Sequence[str]) -> None:
+    for examples in input_dict["examples"]:
+        for split in needed:
+            if split not in examples.splits:
+                raise InputError(
+                    f"{examples.uri}: expected a split {split!r}, but the examples "
+                    f"have {', '.join(examples.splits) or 'no split'}; name one of "
+                    "them so"
+                )
+
+
+def _checkpoint_dir(run_uri: str, exec_properties: dict[str, Any]) -> str:
+    """Returns a folder that is the same for another execution of the same training.
+
+    Each execution has a `model_run` of its own, `component/model_run/execution`: a
+    training that was killed is taken up in another. The folder lies beside them.
+    """
+    key = hashlib.sha256(
+        json.dumps(sorted(exec_properties.items()), default=str).encode()
     )
-    counts = scan_labels(serialized, label_key, integer=not is_text)
-    labels = sorted_labels(list(counts))
-    return ClassTable(
-        label_key=label_key,
-        labels=labels,
-        train_counts=tuple(counts[label] for label in labels),
-        weights=(1.0,) * len(labels),
-    )
-
-
-def _context(split: TrainingSplit, config: TrainingConfig) -> ModelContext:
-    return ModelContext(
-        input_shape=split.inputs.shape,
-        feature_names=split.inputs.entry_names,
-        class_names=split.classes.class_names,
-        num_train_examples=split.num_fitted,
-        hyperparameters=config.hyperparameters,
-        train_inputs=split.fitted().map(lambda x, _: x).batch(config.batch_size),
-    )
-
-
-def _prepare(
-    model: keras.Model, split: TrainingSplit, config: TrainingConfig
-) -> _Trainee:
-    """Builds and compiles what the user left unbuilt or uncompiled."""
-    inputs, _ = next(iter(split.fitted().batch(config.batch_size)))
-    head, findings = read_head(model, len(split.classes.labels), inputs)
-    if not model.compiled:
-        compile_for(model, head, config.learning_rate)
-    return _Trainee(model, head, modes.adaptive_layers(model, inputs), findings)
-
-
-def _export(
-    trainee: _Trainee, split: TrainingSplit, config: TrainingConfig, model_uri: str
-) -> tuple[float | None, tuple[Finding, ...]]:
-    model, head = trainee.model, trainee.head
-    serving = path_utils.serving_model_dir(model_uri)
-    # TFX's own place for the model that TFMA judges.
-    judging = path_utils.eval_model_dir(model_uri)
-    export.export_serving(model, head, split.inputs, split.classes, serving)
-    card = ModelCard(
-        label_key=split.classes.label_key,
-        labels=split.classes.labels,
-        batch_size=config.batch_size,
-        batch_norm_layers=tuple(layer.path for layer in trainee.batch_norm_layers),
-    )
-    export.export_judging(
-        model, head, split.inputs, trainee.batch_norm_layers, card, judging
-    )
-    try:
-        return export.check_parity(
-            model,
-            head,
-            split.inputs,
-            _some_examples(split),
-            {
-                "serving": (serving, export.SERVING_SIGNATURE),
-                "judging": (judging, export.INFERENCE_SIGNATURE),
-            },
-        )
-    except Exception as error:
-        return None, (failed_check("Export parity", error),)
-
-
-def _some_examples(split: TrainingSplit) -> np.ndarray:
-    rows = split.held_out_serialized() if split.num_held_out else split.serialized
-    return np.array(list(rows.take(_PARITY_EXAMPLES).as_numpy_iterator()), object)
-
-
-def _record(
-    model: keras.Model,
-    split: TrainingSplit,
-    config: TrainingConfig,
-    fitted: fit.Fitted,
-    difference: float | None,
-    findings: tuple[Finding, ...],
-) -> TrainingRecord:
-    return TrainingRecord(
-        class_names=split.classes.class_names,
-        num_parameters=model.count_params(),
-        num_train_examples=split.num_fitted,
-        num_held_out=split.num_held_out,
-        batch_size=config.batch_size,
-        steps_per_epoch=fitted.steps_per_epoch,
-        epochs=fitted.epochs,
-        best_epoch=fitted.best_epoch,
-        stopped_because=fitted.stopped_because,
-        batch_norm=fitted.batch_norm,
-        recalibration=fitted.recalibration,
-        export_max_difference=difference,
-        findings=findings,
-        seed=config.seed,
-        seconds=fitted.seconds,
-        versions=fit.versions(),
-        devices=fit.devices(),
-    )
+    component = os.path.dirname(os.path.dirname(run_uri.rstrip("/")))
+    return os.path.join(component, _CHECKPOINTS, key.hexdigest()[:16])

@@ -7,18 +7,18 @@ ask the same weights in three modes on the same examples.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from components.errors import InputError
-from components.findings import Finding, Subject, find
+from components.findings import Finding, Subject, failed_check, find
 from components.guarded_trainer import modes
 from components.guarded_trainer.head import Head
-from components.guarded_trainer.inputs import ModelInputs
 from components.guarded_trainer.modes import BatchNorm
-from components.labels import ClassTable
+from components.labels import LabelValue
 from components.records.evaluation import BATCH_STATISTICS_MODE, TRAINING_MODE
 from components.records.model_card import MODEL_CARD_FILE, ModelCard
 
@@ -38,11 +38,19 @@ _EXAMPLES = tf.TensorSpec((None,), tf.string, name="serialized_examples")
 _ASSETS = "assets.extra"
 
 
+class Parser(Protocol):
+    """Knows how examples become what the model is called with."""
+
+    @property
+    def parse(self) -> Callable[[tf.Tensor], Any]:
+        """From serialized tf.Examples, shape (batch,), to the model's inputs."""
+
+
 def export_serving(
     model: keras.Model,
     head: Head,
-    inputs: ModelInputs,
-    classes: ClassTable,
+    inputs: Parser,
+    labels: Sequence[LabelValue],
     folder: str,
 ) -> None:
     """Writes the SavedModel that goes into production.
@@ -52,7 +60,8 @@ def export_serving(
     probable class as it stands in the data, shape (batch,)).
     """
     names = tf.constant(
-        list(classes.labels), tf.int64 if classes.is_integer else tf.string
+        list(labels),
+        tf.int64 if all(isinstance(label, int) for label in labels) else tf.string,
     )
 
     def serve(serialized_examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -71,7 +80,7 @@ def export_serving(
 def export_judging(
     model: keras.Model,
     head: Head,
-    inputs: ModelInputs,
+    inputs: Parser,
     layers: Sequence[BatchNorm],
     card: ModelCard,
     folder: str,
@@ -117,10 +126,49 @@ def export_judging(
         file.write(card.model_dump_json(indent=2))
 
 
+def export_both(
+    model: keras.Model,
+    head: Head,
+    inputs: Parser,
+    layers: Sequence[BatchNorm],
+    card: ModelCard,
+    examples: np.ndarray,
+    *,
+    serving: str,
+    judging: str,
+) -> tuple[float | None, tuple[Finding, ...]]:
+    """Writes both models, and compares them with the one in memory.
+
+    Args:
+      model: The trained model.
+      head: What its outputs mean.
+      inputs: How examples are parsed.
+      layers: What `modes.adaptive_layers` returned for the model.
+      card: Written beside the copy for judging.
+      examples: tf.Examples to compare on, shape (n,).
+      serving: Folder of the serving model.
+      judging: Folder of the copy for judging.
+
+    Returns:
+      The largest difference of a probability, None where it could not be measured, and
+      what is wrong.
+    """
+    export_serving(model, head, inputs, card.labels, serving)
+    export_judging(model, head, inputs, layers, card, judging)
+    exported = {
+        "serving": (serving, SERVING_SIGNATURE),
+        "judging": (judging, INFERENCE_SIGNATURE),
+    }
+    try:
+        return check_parity(model, head, inputs, examples, exported)
+    except Exception as error:
+        return None, (failed_check("Export parity", error),)
+
+
 def check_parity(
     model: keras.Model,
     head: Head,
-    inputs: ModelInputs,
+    inputs: Parser,
     serialized: np.ndarray,
     exported: dict[str, tuple[str, str]],
 ) -> tuple[float, tuple[Finding, ...]]:

@@ -1,41 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains a model under safeguards, repairs its BatchNorm, and records what it saw."""
+"""Trains a model under safeguards, repairs it, and says what was seen."""
 
 import contextlib
 import dataclasses
-import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from components.causes import Severity
 from components.findings import Finding, Subject, failed_check, find
-from components.guarded_trainer import batch_norm, modes
-from components.guarded_trainer.callbacks import (
-    KeepBest,
-    RecordEpochs,
-    StopOnNotFinite,
-    first_not_finite,
-)
+from components.guarded_trainer import variables
+from components.guarded_trainer.callbacks import first_not_finite
+from components.guarded_trainer.checkpoints import Checkpoints
 from components.guarded_trainer.config import TrainingConfig
-from components.guarded_trainer.data import TrainingSplit
+from components.guarded_trainer.device.roles import checkpoint_folder
+from components.guarded_trainer.device.workers import least
 from components.guarded_trainer.head import Head
+from components.guarded_trainer.loop import Loop
 from components.guarded_trainer.modes import BatchNorm
-from components.records.training import BatchNormDrift, Epoch, Recalibration
-
-_PREDICT_BATCH = 256
-_MAX_FITTED_ROWS = 1000
-"""Most rows to re-check BatchNorm on where none is held out."""
+from components.guarded_trainer.plan import Plan, make_key
+from components.guarded_trainer.probe.tensorboard import TensorBoard
+from components.guarded_trainer.reading.source import TrainingData
+from components.guarded_trainer.recalibration import repair
+from components.guarded_trainer.remedies.judging import judge
+from components.guarded_trainer.rules.diagnosis import diagnose
+from components.guarded_trainer.schedule import range_test, rate
+from components.guarded_trainer.watching import Watch
+from components.records.training import BatchNormDrift, Epoch, Recalibration, Remedy
 
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """What came of a training; the model itself holds the weights."""
+    """What came of a training; the model itself holds the weights.
+
+    Attributes:
+      epochs: All epochs trained, in the order of time.
+      best_epoch: Index in `epochs` of the one whose weights the model was left with;
+        None if no epoch was whole.
+      stopped_because: Why training ended, in words.
+      batch_norm: Drift of the moving statistics, before any recalibration.
+      recalibration: What became of it; None where there was none.
+      findings: What is worth saying, the diagnosis included.
+      steps_per_epoch: Steps in an epoch.
+      seconds: Duration of it all.
+      remedies: What was changed, in the order of time.
+      resumed_at: Indices in `epochs` at which a killed training was taken up.
+      notes: What part of the configuration does nothing to this model, and why.
+    """
 
     epochs: tuple[Epoch, ...]
     best_epoch: int | None
@@ -45,248 +60,175 @@ class Fitted:
     findings: tuple[Finding, ...]
     steps_per_epoch: int
     seconds: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """Mean cross-entropy (nats) and accuracy of a model in inference mode."""
-
-    loss: float
-    accuracy: float
+    remedies: tuple[Remedy, ...] = ()
+    resumed_at: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def fit(
     model: keras.Model,
     head: Head,
-    split: TrainingSplit,
+    data: TrainingData,
     config: TrainingConfig,
     *,
     batch_norm_layers: Sequence[BatchNorm] = (),
+    class_weight: Mapping[int, float] | None = None,
     extra_callbacks: Sequence[keras.callbacks.Callback] = (),
-    blaming: AbstractContextManager[None] | None = None,
+    blaming: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    checkpoint_dir: str | None = None,
+    log_dir: str | None = None,
 ) -> Fitted:
     """Trains a compiled model with the safeguards of the configuration.
 
-    Shuffles whatever the order on disk, weights the loss, stops early and keeps
-    the best weights, stops on NaN and goes back to the last good weights, and
-    recalibrates BatchNorm. The user's train step is not touched.
+    Watches each epoch, takes remedies and rolls back where training goes wrong, stops
+    early and keeps the best weights, and recalibrates BatchNorm. The user's train step
+    is not touched, and watching changes no weight.
 
     Args:
       model: Compiled and built; it is trained in place.
       head: What the model's outputs mean.
-      split: The checked training split.
+      data: The checked training data.
       config: The safeguards.
       batch_norm_layers: What `modes.adaptive_layers` returned for the model.
-      extra_callbacks: Such as TensorBoard.
-      blaming: Entered while the user's code may run, to say where it failed.
+      class_weight: Weight of each class in both losses; None for 1.
+      extra_callbacks: Called after our own; after a roll-back, epochs come again.
+      blaming: Makes what is entered while the user's code may run, to say where it
+        failed; called once for each segment.
+      checkpoint_dir: Folder of this training alone: if it was killed and is run again
+        with the same folder, it goes on from its last checkpoint. Emptied in the end.
+        By default `config.checkpoint_dir`; with neither, nothing outlives the process.
+      log_dir: Folder for TensorBoard's logs.
 
     Returns:
-      The history and findings.
+      The history and the findings.
     """
     started = time.monotonic()
-    weights = _class_weights(split, config)
-    held_out = _held_out_batches(split, head, weights) if split.num_held_out else None
-    guard, record = StopOnNotFinite(), RecordEpochs()
-    keep_best = KeepBest(
-        guard,
-        monitor="val_loss" if held_out is not None else "loss",
-        # Keras forgets the best weights without patience; no epoch has this much.
-        patience=config.patience or config.epochs + 1,
+    variables.build_optimizer(model)
+    folder = checkpoint_dir or config.checkpoint_dir
+    key = make_key(model, data, config, class_weight) if folder else ""
+    checkpoints = Checkpoints(checkpoint_folder(folder) if folder else None, key)
+    saved = checkpoints.latest()
+    agreed = least(model.distribute_strategy, saved.number if saved else -1)
+    if saved and agreed != saved.number:
+        # Another worker was killed before it had saved as much.
+        saved = checkpoints.find(agreed) if agreed >= 0 else None
+    initial = checkpoints.find(0) if saved else None
+    if initial:
+        # What was known before the first step is seen again as it was.
+        variables.restore(model, checkpoints.arrays(initial))
+    notes = () if saved else _choose_rate(model, head, data, config, class_weight)
+    watch = Watch(model, head, data, config, batch_norm_layers)
+    board = (
+        TensorBoard(log_dir, first_step=saved.number if saved else 0)
+        if log_dir
+        else None
     )
-    with blaming or contextlib.nullcontext():
-        model.fit(
-            _encoded(split.train_batches(config.batch_size, config.seed), head),
-            epochs=config.epochs,
-            validation_data=held_out,
-            # The guard comes first: what keeps weights asks it.
-            callbacks=[guard, keep_best, record, *extra_callbacks],
-            class_weight=weights,
-            verbose=0,
-        )
-    findings = []
-    if guard.reason:
-        findings.append(_not_a_number(guard, model, keep_best.kept_epoch))
-    steps_per_epoch = -(-split.num_fitted // config.batch_size)
-    num_epochs = len(record.epochs)
-    if keep_best.kept_epoch is not None:
-        num_epochs = keep_best.kept_epoch + 1
-    repair = _repair(
-        model, head, batch_norm_layers, split, config, steps_per_epoch * num_epochs
+    plan = Plan(
+        model,
+        head,
+        data,
+        config,
+        batch_norm_layers,
+        class_weight,
+        extra_callbacks=(*([board] if board else []), *extra_callbacks),
+        blaming=blaming,
+        **({"on_reading": board.write_reading} if board else {}),
     )
-    return Fitted(
-        epochs=tuple(record.epochs),
-        best_epoch=keep_best.kept_epoch,
-        stopped_because=_why_stopped(guard, keep_best, config),
-        batch_norm=repair.drift,
-        recalibration=repair.recalibration,
-        findings=(*findings, *repair.findings),
-        steps_per_epoch=steps_per_epoch,
-        seconds=time.monotonic() - started,
-    )
+    loop = Loop(plan, watch, checkpoints, notes)
+    if saved:
+        loop.take_up(saved)
+    loop.run()
+    fitted = _conclude(loop, plan, watch)
+    # Not before all is done: what is killed on the way is done again.
+    checkpoints.remove()
+    return dataclasses.replace(fitted, seconds=time.monotonic() - started)
 
 
-def score(model: keras.Model, head: Head, rows: tf.data.Dataset) -> Score:
-    """Scores a model in inference mode on (input, class id) rows.
-
-    Returns:
-      NaN for both where there are no rows. The loss is NaN where a prediction is;
-      such a prediction is wrong.
-    """
-    losses: list[np.ndarray] = []
-    right: list[np.ndarray] = []
-    predict = tf.function(
-        lambda x: head.probabilities(modes.forward(model, x, training=False)),
-        reduce_retracing=True,
-        autograph=False,
-    )
-    for inputs, class_ids in rows.batch(_PREDICT_BATCH):
-        probabilities = predict(inputs).numpy()
-        truth = class_ids.numpy()
-        chosen = probabilities[np.arange(len(truth)), truth]
-        losses.append(-np.log(np.maximum(chosen, 1e-7)))
-        right.append(np.isfinite(chosen) & (probabilities.argmax(axis=1) == truth))
-    if not losses:
-        return Score(float("nan"), float("nan"))
-    return Score(
-        float(np.concatenate(losses).mean()), float(np.concatenate(right).mean())
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Repair:
-    drift: tuple[BatchNormDrift, ...] = ()
-    recalibration: Recalibration | None = None
-    findings: tuple[Finding, ...] = ()
-
-
-def _repair(
+def _choose_rate(
     model: keras.Model,
     head: Head,
-    layers: Sequence[BatchNorm],
-    split: TrainingSplit,
+    data: TrainingData,
     config: TrainingConfig,
-    num_steps: int,
-) -> _Repair:
-    """Measures the drift of BatchNorm and, where asked to, repairs it.
-
-    Whatever keeps this from running leaves the statistics as they were, and blocks.
-    """
-    if not layers:
-        return _Repair()
-    before = batch_norm.current(layers)
-    try:
-        batches = split.train_batches(config.batch_size, config.seed)
-        num_batches = max(config.recalibration_examples // config.batch_size, 1)
-        measured = batch_norm.measure(
-            model, layers, (inputs for inputs, _ in batches.take(num_batches))
+    class_weight: Mapping[int, float] | None,
+) -> tuple[str, ...]:
+    """Sets the rate by a range test, where one is asked for; returns what to say."""
+    if not config.schedule.range_test:
+        return ()
+    tested = range_test.find_learning_rate(
+        model,
+        data.fit_batches(head, config.batch_size, config.seed),
+        num_steps=config.schedule.range_test_steps,
+        class_weight=class_weight,
+    )
+    before = rate.get(model.optimizer)
+    if tested.proposal is None:
+        return (
+            f"In the range test the loss fell at no rate; {before:.3g} was left as the "
+            "learning rate.",
         )
-        drift = batch_norm.drift(layers, measured, num_steps)
-        if not config.recalibrate_batch_norm:
-            return _Repair(drift)
-        num_examples = min(num_batches * config.batch_size, split.num_fitted)
-        recalibration = _recalibrate(model, head, layers, split, measured, num_examples)
-    except Exception as error:
-        batch_norm.assign(layers, before)
-        return _Repair(findings=(failed_check("BatchNorm recalibration", error),))
-    helped = _has_helped(recalibration)
-    return _Repair(
-        drift, recalibration, (_repaired(drift, recalibration),) if helped else ()
-    )
-
-
-def _recalibrate(
-    model: keras.Model,
-    head: Head,
-    layers: Sequence[BatchNorm],
-    split: TrainingSplit,
-    measured: Sequence[batch_norm.Statistics],
-    num_examples: int,
-) -> Recalibration:
-    """Replaces the moving statistics if the loss on held-out rows gets no worse.
-
-    Without held-out rows, rows that were fitted take their place, which the record
-    says.
-    """
-    rows = split.held_out()
-    if not split.num_held_out:
-        # Shuffled: the first rows on disk may be of one class.
-        rows = split.train_batches(_PREDICT_BATCH, 0).unbatch().take(_MAX_FITTED_ROWS)
-        rows = rows.cache()
-    old = batch_norm.current(layers)
-    before = score(model, head, rows)
-    batch_norm.assign(layers, measured)
-    after = score(model, head, rows)
-    kept = math.isfinite(after.loss) and not after.loss > before.loss
-    if not kept:
-        batch_norm.assign(layers, old)
-    return Recalibration(
-        kept=kept,
-        num_examples=num_examples,
-        num_held_out=split.num_held_out,
-        loss_before=before.loss,
-        loss_after=after.loss,
-        accuracy_before=before.accuracy,
-        accuracy_after=after.accuracy,
-    )
-
-
-def _has_helped(recalibration: Recalibration) -> bool:
-    """Returns whether predictions got better, which is news; else it is upkeep."""
-    before, after = recalibration.accuracy_before, recalibration.accuracy_after
-    return recalibration.kept and before is not None and (after or 0.0) > before
-
-
-def _class_weights(
-    split: TrainingSplit, config: TrainingConfig
-) -> dict[int, float] | None:
-    """Returns the weight of each class, None where all that occur weigh the same."""
-    weights = {
-        k: weight if split.classes.train_counts[k] else 1.0
-        # Keras wants a weight for every class, also for those that never occur.
-        for k, weight in enumerate(split.classes.weights)
-    }
-    occurring = {weights[k] for k, n in enumerate(split.classes.train_counts) if n}
-    wanted = config.loss.kind in ("auto", "class_weights")
-    return weights if wanted and len(occurring) > 1 else None
-
-
-def _held_out_batches(
-    split: TrainingSplit, head: Head, weights: dict[int, float] | None
-) -> tf.data.Dataset:
-    """Returns batches for Keras' validation, weighted as the training loss is.
-
-    Else early stopping would prefer the epochs that neglect the rare classes.
-    """
-    table = tf.constant(
-        [weights[k] if weights else 1.0 for k in range(head.num_classes)]
-    )
+    rate.put(model.optimizer, tested.proposal)
     return (
-        split.held_out()
-        .batch(_PREDICT_BATCH)
-        .map(lambda x, k: (x, head.encode(k), tf.gather(table, k)))
+        f"A range test of {len(tested.rates)} steps set the learning rate to "
+        f"{tested.proposal:.3g} in place of {before:.3g}.",
     )
 
 
-def _encoded(batches: tf.data.Dataset, head: Head) -> tf.data.Dataset:
-    return batches.map(
-        lambda inputs, class_ids: (inputs, head.encode(class_ids)),
-        num_parallel_calls=tf.data.AUTOTUNE,
+def _conclude(loop: Loop, plan: Plan, watch: Watch) -> Fitted:
+    """Repairs what was trained, and judges it."""
+    state, config = loop.state, plan.config
+    steps = plan.data.steps_per_epoch(config.batch_size)
+    best = state.best_epoch
+    # Its place among the epochs on the way.
+    place = None if best is None else state.path.index(best)
+    trained = len(state.path) if place is None else place + 1
+    repaired = repair(
+        plan.model,
+        plan.head,
+        plan.batch_norm_layers,
+        plan.data,
+        config,
+        steps * trained,
     )
-
-
-def _why_stopped(
-    guard: StopOnNotFinite, keep_best: KeepBest, config: TrainingConfig
-) -> str:
-    if guard.reason:
-        return guard.reason
-    if keep_best.gave_up:
-        name = "held-out loss" if keep_best.monitor == "val_loss" else "training loss"
-        return f"no better {name} in {config.patience} epochs"
-    return f"all {config.epochs} epochs were trained"
+    remedies = judge(state.remedies, loop.epochs, loop.broken is not None)
+    stopped_because = loop.stopped_because or ""
+    findings: list[Finding] = []
+    if loop.broken:
+        findings.append(_not_a_number(loop.broken, loop.broken_layer, plan.model, best))
+    if watch.facts is not None:
+        try:
+            told = diagnose(
+                watch.facts,
+                loop.path,
+                best_epoch=place,
+                stopped_because=stopped_because,
+                remedies=remedies,
+                recalibration=repaired.recalibration,
+                limits=config.rules,
+            )
+            findings += [
+                finding
+                for finding in told
+                if not (loop.broken and finding.cause == "not_a_number")
+            ]
+        except Exception as error:
+            findings.append(failed_check("Diagnosis of the training", error))
+    return Fitted(
+        epochs=tuple(loop.epochs),
+        best_epoch=best,
+        stopped_because=stopped_because,
+        batch_norm=repaired.drift,
+        recalibration=repaired.recalibration,
+        findings=(*findings, *repaired.findings, *watch.findings),
+        steps_per_epoch=steps,
+        seconds=0.0,
+        remedies=remedies,
+        resumed_at=state.resumed_at,
+        notes=loop.notes,
+    )
 
 
 def _not_a_number(
-    guard: StopOnNotFinite, model: keras.Model, kept_epoch: int | None
+    reason: str, layer: str | None, model: keras.Model, kept_epoch: int | None
 ) -> Finding:
     lost = kept_epoch is None or first_not_finite(model) is not None
     outcome = (
@@ -296,32 +238,9 @@ def _not_a_number(
     )
     return find(
         "not_a_number",
-        f"Training was stopped because {guard.reason}; {outcome}.",
+        f"Training was stopped because {reason}; {outcome}.",
         severity=Severity.BLOCK if lost else Severity.WARN,
-        subject=Subject(split="train", layer=guard.layer),
-        found_by="GuardedTrainer",
-    )
-
-
-def _repaired(drift: Sequence[BatchNormDrift], recalibration: Recalibration) -> Finding:
-    before, after = recalibration.accuracy_before, recalibration.accuracy_after
-    rows = (
-        f"{recalibration.num_held_out} held-out rows"
-        if recalibration.num_held_out
-        else "training rows (none were held out)"
-    )
-    return find(
-        "mode_gap",
-        f"BatchNorm was recalibrated on {recalibration.num_examples} training "
-        f"examples: accuracy in inference mode on {rows} went from {before:.1%} to "
-        f"{after:.1%}.",
-        severity=Severity.INFO,
-        subject=Subject(split="train", layer=drift[0].layer),
-        measured=after,
-        limit=before,
-        unit="accuracy",
-        remedy="Nothing: the repaired statistics are in the exported model.",
-        evidence={"drift": [d.model_dump() for d in drift[:5]]},
+        subject=Subject(split="train", layer=layer),
         found_by="GuardedTrainer",
     )
 

@@ -2,17 +2,22 @@
 """What a model's outputs mean: how they become probabilities, what labels it wants."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from components.causes import Severity
 from components.errors import InputError
-from components.findings import Finding, Subject, find
-from components.guarded_trainer import modes
+from components.findings import Finding
+from components.guarded_trainer import mismatch, modes
 from components.guarded_trainer.loss import Loss, read_loss
-
-SOFTMAX, SIGMOID, LINEAR = "Softmax", "Sigmoid", "linear"
+from components.guarded_trainer.mismatch import (
+    HINGES,
+    LINEAR,
+    OTHER_ACTIVATIONS,
+    SIGMOID,
+    SOFTMAX,
+)
 
 _LINEAR_OPERATIONS = ("AddV2", "BiasAdd", "MatMul")
 _SHAPES_AND_TYPES = ("Cast", "ExpandDims", "Identity", "Reshape", "Squeeze")
@@ -63,7 +68,7 @@ class Head:
 
 
 def read_head(
-    model: keras.Model, num_classes: int, inputs: tf.Tensor
+    model: keras.Model, num_classes: int, inputs: Any, *, one_hot: bool | None = None
 ) -> tuple[Head, tuple[Finding, ...]]:
     """Reads off a model what its outputs mean; builds the model if need be.
 
@@ -74,13 +79,16 @@ def read_head(
     Args:
       model: Any Keras model; it need be neither built nor compiled.
       num_classes: Number of classes K, at least 2.
-      inputs: A few real inputs, float32, shape (batch, ...).
+      inputs: A few real inputs: a tensor, or a dict or tuple of tensors.
+      one_hot: Whether labels come one-hot; decides where the compiled loss takes
+        either, or the model has a train step with a loss of its own.
 
     Returns:
       The head, and a finding where it does not fit the compiled loss.
 
     Raises:
-      InputError: If the model has several outputs, or not one unit per class.
+      InputError: If the model has several outputs, not one unit per class, or a
+        loss that cannot take the labels for its units.
     """
     # Not `modes.forward`: a model cannot be built where variables must not change.
     outputs = modes.call(model, inputs, training=False)
@@ -88,17 +96,23 @@ def read_head(
     if shape is None or len(shape) != 2:
         came = shape if shape is not None else f"a {type(outputs).__name__} of outputs"
         raise InputError(
-            f"build_model: expected one output of shape (batch, {num_classes}), but "
+            f"model: expected one output of shape (batch, {num_classes}), but "
             f"the model answers {came}; end the model with one "
             f"`Dense({num_classes})` layer"
         )
     units = int(shape[-1])
     if units != num_classes and not (units == 1 and num_classes == 2):
         raise InputError(
-            f"build_model: expected {num_classes} outputs, one per class, but the "
+            f"model: expected {num_classes} outputs, one per class, but the "
             f"model has {units}; use `context.num_classes` for the last layer"
         )
-    loss = read_loss(model, outputs)
+    loss = read_loss(model, outputs, one_hot)
+    if units == 1 and loss.one_hot is False and loss.is_categorical:
+        raise InputError(
+            f"model: expected one unit per class for {loss.name}, but the model has a "
+            "single unit, so that label 1 is out of its range; use binary "
+            "cross-entropy, or a softmax over two units"
+        )
     activation = _last_activation(model, inputs)
     head = Head(
         num_classes,
@@ -106,42 +120,26 @@ def read_head(
         logits=_are_logits(activation, outputs, loss),
         one_hot=units > 1 and bool(loss.one_hot),
     )
-    return head, _mismatches(head, activation, loss)
-
-
-def compile_for(model: keras.Model, head: Head, learning_rate: float) -> None:
-    """Compiles a model that `build_model` left uncompiled: Adam, cross-entropy."""
-    loss = (
-        keras.losses.BinaryCrossentropy(from_logits=head.logits)
-        if head.units == 1
-        else keras.losses.SparseCategoricalCrossentropy(from_logits=head.logits)
-    )
-    # Keras' "accuracy" rounds at 0.5, which is wrong for a single logit.
-    accuracy = (
-        keras.metrics.BinaryAccuracy(
-            name="accuracy", threshold=0.0 if head.logits else 0.5
-        )
-        if head.units == 1
-        else "accuracy"
-    )
-    model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate), loss=loss, metrics=[accuracy]
-    )
+    pair = mismatch.Pair(units, activation, head.logits, loss.name, loss.from_logits)
+    return head, mismatch.check(pair)
 
 
 def _last_activation(model: keras.Model, inputs: tf.Tensor) -> str | None:
-    """Returns what the model computes last, None if it is neither of the three.
+    """Returns what the model computes last, None if `mismatch` has no name for it.
 
     The traced computation tells it for every kind of model: its layers need not
     stand in the order in which they are used.
     """
+    specs = tf.nest.map_structure(
+        lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), inputs
+    )
     traced = tf.function(
         lambda x: modes.forward(model, x, training=False), autograph=False
-    ).get_concrete_function(tf.TensorSpec((None, *inputs.shape[1:]), inputs.dtype))
+    ).get_concrete_function(specs)
     operation = traced.outputs[0].op
     while operation.type in _SHAPES_AND_TYPES:
         operation = operation.inputs[0].op
-    if operation.type in (SOFTMAX, SIGMOID):
+    if operation.type in (SOFTMAX, SIGMOID, *OTHER_ACTIVATIONS):
         return str(operation.type)
     return LINEAR if operation.type in _LINEAR_OPERATIONS else None
 
@@ -150,10 +148,19 @@ def _are_logits(activation: str | None, outputs: tf.Tensor, loss: Loss) -> bool:
     if activation in (SOFTMAX, SIGMOID):
         return False
     if outputs.shape[-1] > 1:
+        if loss.is_binary and loss.from_logits is False and activation is None:
+            # Independent units, such as those of a hard sigmoid.
+            return not _within_0_and_1(outputs)
         return not _are_distributions(outputs)
+    if loss.name in HINGES:
+        return True  # Its boundary between the classes is 0.
     if activation == LINEAR or loss.from_logits is not None:
         return activation == LINEAR or bool(loss.from_logits)
-    return bool(tf.reduce_any((outputs < 0) | (outputs > 1)))
+    return not _within_0_and_1(outputs)
+
+
+def _within_0_and_1(outputs: tf.Tensor) -> bool:
+    return bool(tf.reduce_all((outputs >= 0) & (outputs <= 1)))
 
 
 def _are_distributions(outputs: tf.Tensor) -> bool:
@@ -162,40 +169,3 @@ def _are_distributions(outputs: tf.Tensor) -> bool:
     return bool(
         tf.reduce_all(outputs >= 0) & tf.reduce_all(tf.abs(sums - 1) <= _TOLERANCE)
     )
-
-
-def _mismatches(head: Head, activation: str | None, loss: Loss) -> tuple[Finding, ...]:
-    """Holds the end of the model against the compiled loss.
-
-    A loss of the user's making is trusted.
-    """
-    severity = Severity.BLOCK
-    if head.units == 1 and activation == SOFTMAX:
-        problem = "a softmax over one unit answers 1 to everything"
-    elif head.units == 1 and loss.is_categorical:
-        problem = f"{loss.name} over one unit is the same for every answer"
-    elif head.logits and loss.from_logits is False and _is_crossentropy(loss):
-        problem = f"{loss.name} takes the model's raw outputs for probabilities"
-    elif loss.from_logits and activation in (SOFTMAX, SIGMOID):
-        problem = (
-            f"{loss.name} expects raw outputs, but the model ends with a "
-            f"{activation.lower()}"
-        )
-        if loss.is_categorical == (activation == SOFTMAX):
-            # Keras sees such a pair, and takes the activation back.
-            severity = Severity.WARN
-    else:
-        return ()
-    return (
-        find(
-            "loss_mismatch",
-            f"Output layer and loss do not fit: {problem}.",
-            severity=severity,
-            subject=Subject(split="train"),
-            found_by="GuardedTrainer",
-        ),
-    )
-
-
-def _is_crossentropy(loss: Loss) -> bool:
-    return loss.is_binary or loss.is_categorical

@@ -15,6 +15,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import InputError
 from components.guarded_trainer.config import ImageInput, InputConfig
+from components.guarded_trainer.user_functions import Preprocess
 
 _NUMERIC = {schema_pb2.INT: tf.int64, schema_pb2.FLOAT: tf.float32}
 
@@ -28,27 +29,40 @@ class ModelInputs:
         input vector; empty for images.
       dtypes: Data type of each numeric feature as it is stored.
       image: The image feature, or None.
+      preprocess: The user's preprocessing, or None. It is part of all that is ever
+        parsed: of training, of the probe, and of the exported models.
     """
 
     sizes: Mapping[str, int]
     dtypes: Mapping[str, tf.DType]
     image: ImageInput | None
+    preprocess: Preprocess | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one input, without the batch."""
+        """Shape of one input of the model, without the batch."""
+        return self.preprocess.shape if self.preprocess else self.parsed_shape
+
+    @property
+    def parsed_shape(self) -> tuple[int, ...]:
+        """Shape of one input before the user's preprocessing."""
         if self.image:
             return (self.image.height, self.image.width, self.image.channels)
         return (sum(self.sizes.values()),)
 
     @property
     def num_bytes(self) -> int:
-        """Size of one input in memory, float32."""
-        return 4 * math.prod(self.shape)
+        """Size of one input in memory, float32, before or after preprocessing."""
+        return 4 * max(math.prod(self.shape), math.prod(self.parsed_shape))
 
     @property
     def entry_names(self) -> tuple[str, ...]:
-        """Name of each entry of the input vector; empty for images."""
+        """Name of each entry of the input vector; empty for images.
+
+        Empty, too, for what the user's preprocessing makes: it has no names.
+        """
+        if self.preprocess:
+            return ()
         return tuple(
             name if size == 1 else f"{name}[{i}]"
             for name, size in self.sizes.items()
@@ -75,15 +89,19 @@ class ModelInputs:
         Returns:
           float32, shape `(batch, *self.shape)`.
         """
+        inputs = self._joined(parsed)
+        return self.preprocess(inputs) if self.preprocess else inputs
+
+    def _joined(self, parsed: Mapping[str, tf.Tensor]) -> tf.Tensor:
         if self.image:
             image = self.image
             return tf.map_fn(
                 lambda encoded: decode_image(encoded, image),
                 parsed[image.feature],
-                fn_output_signature=tf.TensorSpec(self.shape, tf.float32),
+                fn_output_signature=tf.TensorSpec(self.parsed_shape, tf.float32),
             )
         columns = [tf.cast(parsed[name], tf.float32) for name in self.sizes]
-        return tf.ensure_shape(tf.concat(columns, axis=1), (None, *self.shape))
+        return tf.ensure_shape(tf.concat(columns, axis=1), (None, *self.parsed_shape))
 
     def parse(self, serialized: tf.Tensor) -> tf.Tensor:
         """Turns serialized tf.Examples, shape (batch,), into the model's input."""

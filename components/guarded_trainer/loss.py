@@ -42,7 +42,9 @@ class Loss:
         return self.name.endswith("crossentropy")
 
 
-def read_loss(model: keras.Model, outputs: tf.Tensor) -> Loss:
+def read_loss(
+    model: keras.Model, outputs: tf.Tensor, one_hot: bool | None = None
+) -> Loss:
     """Reads off a model what its compiled loss expects.
 
     A loss of the user's making is tried out with both kinds of labels.
@@ -50,6 +52,7 @@ def read_loss(model: keras.Model, outputs: tf.Tensor) -> Loss:
     Args:
       model: A model; it need not be compiled.
       outputs: Its outputs for a few examples, shape (batch, units).
+      one_hot: Whether labels come one-hot; decides where the loss takes either.
 
     Raises:
       InputError: If a loss of the user's making takes both kinds of labels, or
@@ -57,14 +60,15 @@ def read_loss(model: keras.Model, outputs: tf.Tensor) -> Loss:
     """
     loss = _only(model.loss) if getattr(model, "compiled", False) else None
     if loss is None:
-        return Loss()
+        # With a train step of the user's, labels are to be what they were.
+        return Loss(one_hot=one_hot if getattr(model, "compiled", False) else None)
     loss = keras.losses.get(loss)
     function = getattr(loss, "fn", loss)
     name = getattr(function, "__name__", "")
     if getattr(keras.losses, name, None) is not function:
         return Loss(
             from_logits=getattr(loss, "from_logits", None),
-            one_hot=_wants_one_hot(loss, outputs),
+            one_hot=_wants_one_hot(loss, outputs, one_hot),
         )
     # Losses that have no such argument, such as the squared error, know no logits.
     from_logits = bool(getattr(loss, "from_logits", False))
@@ -80,7 +84,9 @@ def _only(loss: Any) -> Any:
     return loss
 
 
-def _wants_one_hot(loss: Callable[..., Any], outputs: tf.Tensor) -> bool | None:
+def _wants_one_hot(
+    loss: Callable[..., Any], outputs: tf.Tensor, given: bool | None
+) -> bool | None:
     units = outputs.shape[-1]
     if units == 1:
         return False
@@ -91,8 +97,10 @@ def _wants_one_hot(loss: Callable[..., Any], outputs: tf.Tensor) -> bool | None:
     takes_ids = _takes(loss, class_ids, outputs)
     takes_one_hot = _takes(loss, tf.one_hot(class_ids, units), outputs)
     if takes_ids == takes_one_hot:
+        if given is not None:
+            return given
         raise InputError(
-            "build_model: expected a loss that takes either class ids or one-hot "
+            "model: expected a loss that takes either class ids or one-hot "
             f"labels, but {getattr(loss, '__name__', type(loss).__name__)} takes "
             f"{'both' if takes_ids else 'neither'}; let it return one value per "
             "example for one of them, or compile with one of Keras' own"

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import keras
-import tensorflow as tf
 
 BatchNorm: TypeAlias = keras.layers.BatchNormalization
 
@@ -38,7 +37,7 @@ def forward(model: keras.Model, inputs: Any, *, training: bool) -> Any:
         return call(model, inputs, training=training)
 
 
-def adaptive_layers(model: keras.Model, inputs: tf.Tensor) -> tuple[BatchNorm, ...]:
+def adaptive_layers(model: keras.Model, inputs: Any) -> tuple[BatchNorm, ...]:
     """Returns the BatchNorm layers that work differently in training mode.
 
     Those are the layers that a forward pass in training mode updates. Layers that
@@ -47,7 +46,7 @@ def adaptive_layers(model: keras.Model, inputs: tf.Tensor) -> tuple[BatchNorm, .
 
     Args:
       model: A built model; it is not changed.
-      inputs: Any batch, float32, shape (batch, ...).
+      inputs: Any batch of what it is called with.
 
     Returns:
       Each layer once, however often the model uses it.

@@ -1,35 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads and calls the user's `build_model`, and says where it failed.
+"""Loads and calls the functions of a user's file, and says where they failed.
 
 The user's file is executed from its own path, not from a copy: a traceback then
 names the file and line that its author knows.
 """
 
+import dataclasses
+import difflib
 import hashlib
 import importlib
 import importlib.util
 import inspect
+import json
 import re
-import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from importlib.machinery import ModuleSpec
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from components.errors import InputError
+from components.guarded_trainer import user_files
 
 DEFAULT_FUNCTION = "build_model"
-
-_folders: set[Path] = set()
-"""Folders of the files that were executed; a module's folder is not among them."""
-_neighbours: set[str] = set()
-"""Names of modules that were imported from beside the last such file."""
+PREPROCESS, AUGMENT, HYPERPARAMETERS = "preprocess", "augment", "HYPERPARAMETERS"
+"""What may stand beside it."""
 
 
-def split_reference(reference: str) -> tuple[str, str]:
+def split_reference(reference: str, default: str = DEFAULT_FUNCTION) -> tuple[str, str]:
     """Splits `where:function` into its parts; the function may be left out.
 
     Returns:
@@ -38,8 +37,8 @@ def split_reference(reference: str) -> tuple[str, str]:
     where, colon, function = reference.rpartition(":")
     # A colon may also stand in a path, as after a drive letter.
     if not colon or function.endswith(".py"):
-        where, function = reference, DEFAULT_FUNCTION
-    return where, function or DEFAULT_FUNCTION
+        where, function = reference, default
+    return where, function or default
 
 
 def source_file(reference: str) -> Path:
@@ -105,22 +104,106 @@ def check_unchanged(reference: str, expected: str) -> None:
         )
 
 
-def load_function(reference: str) -> Callable[..., Any]:
-    """Imports the user's function.
+@dataclasses.dataclass(frozen=True)
+class UserCode:
+    """What a user's file holds.
+
+    Attributes:
+      function: The function that was asked for, such as `build_model`.
+      preprocess: `preprocess(context)`, or None if there is none.
+      augment: `augment(context)`, or None if there is none.
+      defaults: `HYPERPARAMETERS`; None if there are none.
+      path: The file.
+    """
+
+    function: Callable[..., Any]
+    preprocess: Callable[[Any], Any] | None
+    augment: Callable[[Any], Any] | None
+    defaults: Mapping[str, Any] | None
+    path: Path
+
+    def hyperparameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the file's hyperparameters, with what is configured instead.
+
+        A file without defaults takes any.
+
+        Args:
+          given: What `training.hyperparameters` says.
+
+        Raises:
+          InputError: If one is unknown to the file, or of another kind than its
+            default.
+        """
+        if self.defaults is None:
+            return dict(given)
+        for name, value in given.items():
+            if name not in self.defaults:
+                near = difflib.get_close_matches(name, list(self.defaults), n=1)
+                hint = f"did you mean {near[0]!r}?" if near else "correct the name"
+                raise InputError(
+                    "training.hyperparameters: expected names that "
+                    f"{HYPERPARAMETERS} of {self.path} has "
+                    f"({', '.join(sorted(self.defaults)[:8]) or 'none'}), but got "
+                    f"{name!r}; {hint}"
+                )
+            default = self.defaults[name]
+            if _kind(value) != _kind(default) and None not in (value, default):
+                raise InputError(
+                    f"training.hyperparameters.{name}: expected a {_kind(default)}, as "
+                    f"in {HYPERPARAMETERS} of {self.path} ({default!r}), but got "
+                    f"{value!r}; give a {_kind(default)}"
+                )
+        return {**self.defaults, **given}
+
+
+def load(reference: str) -> UserCode:
+    """Imports the user's function, and what stands beside it.
 
     Args:
       reference: `path/to/file.py:function` or `package.module:function`; the
         function is `build_model` where it is left out.
 
     Raises:
+      InputError: If the file, module or function does not exist, the file raises while
+        it is imported, or something beside it is not what its name says; names the
+        user's file and line.
+    """
+    function, module, path = _loaded(reference, DEFAULT_FUNCTION)
+    return UserCode(
+        function,
+        _beside(module, PREPROCESS, path),
+        _beside(module, AUGMENT, path),
+        _defaults(module, path),
+        path,
+    )
+
+
+def load_function(
+    reference: str, default: str = DEFAULT_FUNCTION
+) -> Callable[..., Any]:
+    """Imports the user's function.
+
+    Args:
+      reference: `path/to/file.py:function` or `package.module:function`.
+      default: The function where it is left out.
+
+    Raises:
       InputError: If the file, module or function does not exist, or the file
         raises while it is imported; names the user's file and line.
     """
-    where, function = split_reference(reference)
+    return _loaded(reference, default)[0]
+
+
+def _loaded(
+    reference: str, default: str
+) -> tuple[Callable[..., Any], ModuleType, Path]:
+    where, function = split_reference(reference, default)
     path = source_file(reference)
     with blaming(path, f"importing {path.name}"):
         module = (
-            _execute(path) if where.endswith(".py") else importlib.import_module(where)
+            user_files.execute(path)
+            if where.endswith(".py")
+            else importlib.import_module(where)
         )
     candidate = getattr(module, function, None)
     if not callable(candidate):
@@ -134,7 +217,49 @@ def load_function(reference: str) -> Callable[..., Any]:
             f"{', '.join(names[:8]) or 'no function'}; define it, or name "
             "another one after the colon in `model.build`"
         )
-    return candidate
+    return candidate, module, path
+
+
+def _beside(module: ModuleType, name: str, path: Path) -> Callable[[Any], Any] | None:
+    found = getattr(module, name, None)
+    # A module of that name is somebody's import.
+    if found is None or inspect.ismodule(found):
+        return None
+    if not callable(found):
+        raise InputError(
+            f"{path}: expected `{name}` to be a function of the context, but it is a "
+            f"{type(found).__name__}; define `def {name}(context)`, or rename it"
+        )
+    return found
+
+
+def _defaults(module: ModuleType, path: Path) -> Mapping[str, Any] | None:
+    found = getattr(module, HYPERPARAMETERS, None)
+    if found is None:
+        return None
+    if not isinstance(found, Mapping) or not all(isinstance(k, str) for k in found):
+        raise InputError(
+            f"{path}: expected {HYPERPARAMETERS} to be a dict of defaults by name, but "
+            f"it is {found!r:.80}; write it as {{'units': 32}}"
+        )
+    try:
+        json.dumps(dict(found), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: expected {HYPERPARAMETERS} of numbers, texts, lists and dicts, "
+            f"but they cannot be written as JSON ({error}); leave the others out"
+        ) from error
+    return dict(found)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "text"
+    return "mapping" if isinstance(value, Mapping) else "list"
 
 
 def call_build_model(build_model: Callable[..., Any], context: Any) -> Any:
@@ -148,9 +273,7 @@ def call_build_model(build_model: Callable[..., Any], context: Any) -> Any:
 
     path, line = location(build_model)
     name = getattr(build_model, "__name__", type(build_model).__name__)
-    # It may import its neighbours as late as this.
-    beside = _importable(path.parent) if path.parent in _folders else nullcontext()
-    with blaming(path, f"{name}(context)"), beside:
+    with called_from(build_model, f"{name}(context)"):
         model = build_model(context)
     if not isinstance(model, keras.Model):
         came = (
@@ -164,6 +287,19 @@ def call_build_model(build_model: Callable[..., Any], context: Any) -> Any:
             f"returned {came}"
         )
     return model
+
+
+@contextmanager
+def called_from(function: Callable[..., Any], doing: str) -> Iterator[None]:
+    """Within it, a function of the user may be called; says where it failed.
+
+    Raises:
+      InputError: Whatever the function raises.
+    """
+    path, _ = location(function)
+    # It may import its neighbours as late as this.
+    with blaming(path, doing), user_files.importable_neighbours(path):
+        yield
 
 
 def location(function: Callable[..., Any]) -> tuple[Path, int]:
@@ -204,66 +340,6 @@ def blaming(path: Path, doing: str) -> Iterator[None]:
             f"{_blamed_line(path, error)}: {doing} failed with "
             f"{type(error).__name__}: {_reason(error)}; mend the file and run again"
         ) from error
-
-
-def _execute(path: Path) -> ModuleType:
-    # The name must not collide with a real module, and must differ between
-    # files, since pickling looks functions up by module name.
-    name = f"_guarded_user_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot load {path} as Python source")
-    module = importlib.util.module_from_spec(spec)
-    # Another file, or this one after a change, must not get the modules that lay
-    # beside the last one.
-    for neighbour in _neighbours:
-        sys.modules.pop(neighbour, None)
-    _neighbours.clear()
-    importlib.invalidate_caches()
-    _folders.add(path.parent)
-    sys.modules[name] = module
-    try:
-        with _importable(path.parent):
-            spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Lets a file import its neighbours, as it could when run as a script."""
-    if str(folder) in sys.path:
-        yield
-        return
-    before = set(sys.modules)
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        if str(folder) in sys.path:
-            sys.path.remove(str(folder))
-        new = set(sys.modules) - before
-        beside = {name for name in new if _only_lies_in(folder, name)}
-        _neighbours.update(name for name in new if name.partition(".")[0] in beside)
-
-
-def _only_lies_in(folder: Path, name: str) -> bool:
-    """Returns whether a module could be imported from the folder alone."""
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    if spec is None or _home(spec) != folder:
-        return False
-    elsewhere = (finder.find_spec(name, None) for finder in sys.meta_path)
-    other = next(filter(None, elsewhere), None)
-    return other is None or _home(other) != folder
-
-
-def _home(spec: ModuleSpec) -> Path | None:
-    """Returns the folder that a top-level module or package stands in."""
-    if spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations))).parent
-    return Path(spec.origin).parent if spec.origin else None
 
 
 def _blamed_line(path: Path, error: BaseException) -> str:

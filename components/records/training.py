@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the trainer tells the evaluator and the report."""
 
-from components.findings import Finding
+from components.findings import Finding, Verdict
 from components.settings import Settings
 
 TRAINING_RECORD_FILE = "training_record.json"
@@ -254,3 +254,13 @@ class TrainingRecord(Settings):
     device: DeviceRecord = DeviceRecord()
     data_fingerprints: dict[str, str] = {}
     """SHA-256 of the data by name of the split; order does not matter to it."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The findings, the most likely root cause first."""
+        return Verdict(findings=self.findings)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found that blocks a promotion."""
+        return self.verdict.passed

@@ -7,7 +7,7 @@ leaves the chart out, where there is nothing finite to draw.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeGuard
 
 from components.labels import ClassTable
@@ -19,7 +19,6 @@ from components.records.evaluation import (
     EvaluationRecord,
     ModelResult,
 )
-from components.records.training import BatchNormDrift, Epoch, TrainingRecord
 from components.report import formats
 
 MAX_BARS = 20
@@ -74,24 +73,133 @@ class BarChart:
 
 
 @dataclasses.dataclass(frozen=True)
+class Event:
+    """Something that happened between two epochs.
+
+    Attributes:
+      after: Index (from 0) of the epoch before it; -1 before the first.
+      kind: What happened, in a word or two: events of one kind look alike.
+    """
+
+    after: int
+    kind: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """What happened to a training, drawn into each picture over its epochs.
+
+    Attributes:
+      num_epochs: All epochs, in the order of time.
+      rolled_back: Indices (from 0) of the epochs that did not shape the model,
+        which are drawn pale; ascending.
+      branches: The same epochs as ways: each begins at the epoch that it branched
+        off from, if there is one.
+      events: In the order of time.
+      kept: Index of the epoch whose weights were kept, or None.
+    """
+
+    num_epochs: int
+    rolled_back: tuple[int, ...] = ()
+    branches: tuple[tuple[int, ...], ...] = ()
+    events: tuple[Event, ...] = ()
+    kept: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class LineChart:
     """Lines over epochs, counted from 1.
 
     Attributes:
       id: Unique on the page.
       title: Heading of the chart.
-      series: Lines; all have one value per epoch.
+      series: One or two lines; all have one value per epoch.
+      course: What happened on the way.
       alt: What the chart shows, in words.
-      marked: Index (from 0) of the epoch to mark, or None.
       percent: Whether the axis shows shares, from 0 to 100 %.
+      stepped: Whether the number changes from one epoch to the next at once.
     """
 
     id: str
     title: str
     series: tuple[Series, ...]
+    course: Course
     alt: str
-    marked: int | None = None
     percent: bool = False
+    stepped: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class StackedChart:
+    """Shares of a whole over epochs, as bands one upon the other.
+
+    Attributes:
+      id: Unique on the page.
+      title: Heading of the chart.
+      edges: Indices (from 0) at which the columns begin, and the number of epochs.
+      series: Bands from bottom to top; one share per column, None where there is
+        none.
+      course: What happened on the way.
+      alt: What the chart shows, in words.
+      reference: Shares to compare with, one per band, shown in a column of their
+        own; empty if there are none.
+      reference_name: What they are shares of.
+    """
+
+    id: str
+    title: str
+    edges: tuple[int, ...]
+    series: tuple[Series, ...]
+    course: Course
+    alt: str
+    reference: Numbers = ()
+    reference_name: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How the numbers of a map become colours.
+
+    Attributes:
+      low: Number of the first colour; what is below gets that colour too.
+      high: Number of the last colour.
+      two_sided: Whether both ends are bad and the middle is good; else only the
+        high end is.
+      ticks: Numbers and texts beside the colours.
+      name: What the colours stand for.
+    """
+
+    low: float
+    high: float
+    two_sided: bool
+    ticks: tuple[tuple[float, str], ...]
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochMap:
+    """A number per layer and epoch, as colours.
+
+    Attributes:
+      id: Unique on the page.
+      title: Heading of the chart.
+      labels: One per row, from top to bottom.
+      edges: Indices (from 0) at which the columns begin, and the number of epochs.
+      values: One row per label, one number per column; None where nothing was
+        measured, NaN or infinite where it was not finite.
+      scale: How the numbers become colours.
+      course: What happened on the way.
+      alt: What the chart shows, in words.
+    """
+
+    id: str
+    title: str
+    labels: tuple[str, ...]
+    edges: tuple[int, ...]
+    values: tuple[Numbers, ...]
+    scale: Scale
+    course: Course
+    alt: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +223,7 @@ class HeatMap:
     alt: str
 
 
-Chart = BarChart | LineChart | HeatMap
+Chart = BarChart | LineChart | HeatMap | StackedChart | EpochMap
 
 
 def mode_name(model: str) -> str:
@@ -202,85 +310,6 @@ def modes(evaluation: EvaluationRecord) -> tuple[BarChart, ...]:
     return tuple(made)
 
 
-def curves(training: TrainingRecord) -> tuple[LineChart, ...]:
-    """Returns loss and accuracy per epoch, on training and on held-out rows."""
-    pairs = (
-        ("loss", lambda e: e.loss, lambda e: e.held_out_loss),
-        ("accuracy", lambda e: e.accuracy, lambda e: e.held_out_accuracy),
-    )
-    kept = training.best_epoch
-    if kept is None:
-        kept = len(training.epochs) - 1
-    made = []
-    for measure, of_train, of_held_out in pairs:
-        lines = [
-            Series(name, tuple(map(get, training.epochs)))
-            for name, get in (("training", of_train), ("held-out", of_held_out))
-        ]
-        drawn = tuple(line for line in lines if any(map(is_finite, line.values)))
-        if not drawn:
-            continue
-        show = formats.number if measure == "loss" else formats.share
-        said = "; ".join(_said(line, show) for line in drawn)
-        made.append(
-            LineChart(
-                id=f"curve-{measure}",
-                title=measure.capitalize(),
-                series=drawn,
-                marked=kept,
-                percent=measure == "accuracy",
-                alt=f"{measure.capitalize()} over "
-                f"{formats.counted(len(training.epochs), 'epoch')}: {said}.",
-            )
-        )
-    return tuple(made)
-
-
-def _said(line: Series, show: Callable[[float | None], str]) -> str:
-    finite = [value for value in line.values if is_finite(value)]
-    return f"{line.name} from {show(finite[0])} to {show(finite[-1])}"
-
-
-def broken_epochs(epochs: Iterable[Epoch]) -> int:
-    """Returns the number of epochs with a loss that is NaN or infinite."""
-    return sum(
-        any(v is not None and not math.isfinite(v) for v in (e.loss, e.held_out_loss))
-        for e in epochs
-    )
-
-
-def batch_norm(drifts: Sequence[BatchNormDrift]) -> tuple[BarChart, ...]:
-    """Returns the two distances of moving statistics and data, per layer."""
-    if not drifts:
-        return ()
-    worst = [
-        _infinite_if_nan(d.mean_shift) + _infinite_if_nan(d.log_variance_ratio)
-        for d in drifts
-    ]
-    shown = [drifts[k] for k in largest(worst, MAX_BARS)]
-    labels = tuple(formats.name(d.layer, NAME_LENGTH) for d in shown)
-    made = []
-    for key, title in (
-        ("mean_shift", "Shift of the mean (standard deviations)"),
-        ("log_variance_ratio", "Log ratio of the variances"),
-    ):
-        values = tuple(getattr(d, key) for d in shown)
-        texts = tuple(formats.number(value, 3) for value in values)
-        extreme = max(range(len(shown)), key=lambda k: _infinite_if_nan(values[k]))
-        made.append(
-            BarChart(
-                id=f"batchnorm-{key.replace('_', '-')}",
-                title=title,
-                labels=labels,
-                series=(Series(title, values),),
-                texts=texts,
-                alt=f"{title} for {len(shown)} layers; the largest is {texts[extreme]} "
-                f"in layer {formats.name(shown[extreme].layer)}.",
-            )
-        )
-    return tuple(made)
-
-
 def weights(classes: ClassTable) -> BarChart | None:
     """Returns the weight of each class in the loss, or None if all weigh the same."""
     if len(set(classes.weights)) < 2:
@@ -304,10 +333,6 @@ def weights(classes: ClassTable) -> BarChart | None:
 def is_finite(value: float | None) -> TypeGuard[float]:
     """Whether there is a value that can be drawn."""
     return value is not None and math.isfinite(value)
-
-
-def _infinite_if_nan(value: float) -> float:
-    return math.inf if math.isnan(value) else abs(value)
 
 
 def shares(counts: Sequence[int]) -> Numbers:

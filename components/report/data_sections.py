@@ -14,7 +14,15 @@ _PASSED = (
     "No model was trained before this page was written; the report of the whole run "
     "shows it."
 )
-_OF_THE_MODEL = ("confusion", "modes", "training", "batchnorm")
+_OF_THE_MODEL = (
+    "confusion",
+    "modes",
+    "training",
+    "transfer",
+    "probe",
+    "layers",
+    "batchnorm",
+)
 
 
 def arrange(

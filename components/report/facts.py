@@ -49,11 +49,22 @@ def _data_facts(classes: ClassTable) -> list[tuple[str, str]]:
 
 
 def _training_facts(training: TrainingRecord) -> list[tuple[str, str]]:
-    devices = ", ".join(map(formats.clean, training.devices))
+    devices = ", ".join(map(formats.clean, training.devices or training.device.devices))
+    parameters = formats.count(training.num_parameters)
+    if training.num_trainable_parameters is not None:
+        parameters += f", {formats.count(training.num_trainable_parameters)} trainable"
     return [
         ("Trained on", formats.counted(training.num_train_examples, "example")),
         ("Held out of training", formats.counted(training.num_held_out, "example")),
-        ("Parameters", formats.count(training.num_parameters)),
+        ("Parameters", parameters),
+        *(
+            (name, formats.clean(value))
+            for name, value in (
+                ("Optimizer", training.optimizer),
+                ("Loss", training.loss),
+            )
+            if value
+        ),
         ("Batch size", formats.count(training.batch_size)),
         ("Steps per epoch", formats.count(training.steps_per_epoch)),
         ("Epochs", formats.count(len(training.epochs))),
@@ -65,6 +76,10 @@ def _training_facts(training: TrainingRecord) -> list[tuple[str, str]]:
             formats.NOT_MEASURED
             if training.export_max_difference is None
             else f"{formats.number(training.export_max_difference)} (probability)",
+        ),
+        *(
+            (f"Data of {formats.name(split)} (SHA-256)", formats.clean(digest))
+            for split, digest in sorted(training.data_fingerprints.items())
         ),
     ]
 

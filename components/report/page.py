@@ -162,10 +162,32 @@ class Leak:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Texts in rows; the first column is a heading, the others are numbers."""
+    """Texts in rows; the first column is a heading, the others are numbers.
+
+    Attributes:
+      header: Titles of the columns.
+      rows: One text per column.
+      texts: Indices of columns that hold words instead of numbers.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    texts: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """Pictures that share one caption.
+
+    Attributes:
+      charts: What to draw.
+      healthy: How the pictures look for a good model.
+      unhealthy: How they look for a bad one.
+    """
+
+    charts: tuple[Chart, ...]
+    healthy: str
+    unhealthy: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +202,7 @@ class Section:
       charts: What to draw.
       healthy: How the pictures look for a good model.
       unhealthy: How they look for a bad one.
+      figures: Further pictures, each with a caption of its own.
       table: Numbers in full, or None.
       table_title: What the table lists.
       table_open: Whether the table is shown unfolded.
@@ -195,6 +218,7 @@ class Section:
     charts: tuple[Chart, ...] = ()
     healthy: str = ""
     unhealthy: str = ""
+    figures: tuple[Figure, ...] = ()
     table: Table | None = None
     table_title: str = ""
     table_open: bool = True

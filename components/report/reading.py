@@ -6,6 +6,7 @@ import os
 import re
 from typing import TypeVar
 
+import pydantic
 from tfx.dsl.io import fileio
 from tfx.types import artifact
 
@@ -16,7 +17,11 @@ from components.findings import Verdict
 from components.labels import ClassTable
 from components.records.blessing import BLESSING_FILE, Blessing
 from components.records.evaluation import EVALUATION_FILE, EvaluationRecord
-from components.records.training import TRAINING_RECORD_FILE, TrainingRecord
+from components.records.training import (
+    FORMAT_VERSION,
+    TRAINING_RECORD_FILE,
+    TrainingRecord,
+)
 from components.report.inputs import (
     DATA_FINDINGS,
     DataFindings,
@@ -25,7 +30,6 @@ from components.report.inputs import (
     ReportInputs,
 )
 from components.report.leaked_groups import picture_names
-from components.settings import Settings
 
 MAX_PICTURE_SIDE = 256
 """Pixels of a thumbnail's longer side beyond which it is not embedded; the leakage
@@ -40,7 +44,13 @@ _LOGGER = logging.getLogger("components.report")
 _LONGEST_REASON = 500
 # No way out of the artifact's folder.
 _PICTURE_NAME = re.compile(r"pictures/[0-9A-Za-z_-]{1,200}\.png")
-_SettingsT = TypeVar("_SettingsT", bound=Settings)
+_RecordT = TypeVar("_RecordT", bound=pydantic.BaseModel)
+
+
+class _Versioned(pydantic.BaseModel):
+    """As much of a record as tells its format; the rest may be anything."""
+
+    format_version: int = 1
 
 
 class Reader:
@@ -61,8 +71,8 @@ class Reader:
         self._bytes_left = MAX_PAGE_BYTES
 
     def record(
-        self, part: str, key: str, name: str, record: type[_SettingsT]
-    ) -> _SettingsT | None:
+        self, part: str, key: str, name: str, record: type[_RecordT]
+    ) -> _RecordT | None:
         """Reads one record; None if it is absent or cannot be read.
 
         Args:
@@ -75,11 +85,30 @@ class Reader:
             source = artifact_io.optional(self._inputs, key)
             if source is None:
                 return None
-            return record.from_json(artifact_io.read_text(source.uri, name))
+            return record.model_validate_json(artifact_io.read_text(source.uri, name))
         except Exception as error:
             _LOGGER.exception("The report goes without %s of %s.", name, key)
             self.unreadable[part] = _reason(error)
             return None
+
+    def training(self) -> TrainingRecord | None:
+        """Reads the record of the training, which older versions may have written.
+
+        Records of format 1 are shown as far as they go. A newer format than ours may
+        mean something else by the same name, and is not shown.
+        """
+        part = "training"
+        read = self.record(part, "model_run", TRAINING_RECORD_FILE, _Versioned)
+        if read is not None and read.format_version > FORMAT_VERSION:
+            self.unreadable[part] = (
+                f"{TRAINING_RECORD_FILE} is of format {read.format_version}, but this "
+                f"version reads formats 1 to {FORMAT_VERSION}; make the report with "
+                "the version that made the record"
+            )
+            return None
+        if read is None:
+            return None
+        return self.record(part, "model_run", TRAINING_RECORD_FILE, TrainingRecord)
 
     def data(self) -> dict[str, DataFindings]:
         """Reads what the data guards found, and the pictures of the evidence."""
@@ -142,9 +171,7 @@ def read_inputs(input_dict: InputDict, title: str) -> ReportInputs:
         evaluation=reader.record(
             "evaluation", "evaluation", EVALUATION_FILE, EvaluationRecord
         ),
-        training=reader.record(
-            "training", "model_run", TRAINING_RECORD_FILE, TrainingRecord
-        ),
+        training=reader.training(),
         classes=_classes(reader),
         push=_push(pushed_model) if pushed_model else None,
         data=reader.data(),

@@ -24,9 +24,9 @@ def render_report(inputs: ReportInputs) -> str:
 
     The parts of the page can be linked to by these fragments: `verdict`,
     `findings`, `finding-1` and so on in the order of the verdict, `leaks`,
-    `distributions`, `confusion`, `modes`, `training`, `batchnorm`, `classes`
-    and `facts`; all of them always exist, but for the numbered ones. Without a
-    model, those that would show it lead to `model`.
+    `distributions`, `confusion`, `modes`, `training`, `transfer`, `probe`,
+    `layers`, `batchnorm`, `classes` and `facts`; all of them always exist, but for
+    the numbered ones. Without a model, those that would show it lead to `model`.
 
     Args:
       inputs: The records; all but the verdict may be absent.

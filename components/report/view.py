@@ -5,6 +5,7 @@ Every number becomes text here and in the modules this one calls; the template
 only lays out.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from components.findings import Finding
@@ -15,7 +16,9 @@ from components.report import (
     formats,
     headline,
     leaks,
+    probe_sections,
     training_sections,
+    transfer_section,
 )
 from components.report.finding_rows import make_row
 from components.report.inputs import DATA_FINDINGS, ReportInputs
@@ -110,12 +113,19 @@ def _sections(
     distributions = evaluation_sections.distributions_section(inputs)
     classes = evaluation_sections.classes_section(inputs)
     if inputs.has_model:
+        training = training_sections.training_section(inputs)
+        transfer = transfer_section.transfer_section(inputs)
+        if transfer is None:
+            training = dataclasses.replace(training, also=("transfer",))
         return (), (
             leaked,
             distributions,
             evaluation_sections.confusion_section(inputs),
             evaluation_sections.modes_section(inputs),
-            training_sections.training_section(inputs),
+            training,
+            *([transfer] if transfer else []),
+            probe_sections.probe_section(inputs),
+            probe_sections.layers_section(inputs),
             training_sections.batch_norm_section(inputs),
             classes,
         )

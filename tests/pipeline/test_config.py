@@ -47,6 +47,29 @@ def test_an_import_path_is_no_file_path(write):
     assert config.model.build == "shop.models:build_model"
 
 
+TRANSFER = SMALLEST.replace('build: "model.py:build_model"', "transfer: {WHAT}")
+
+
+def test_a_pretrained_base_stands_in_place_of_a_function(write):
+    config = load_config(write(TRANSFER.replace("WHAT", "backbone: Xception")))
+    assert config.model.build is None
+    assert config.model.transfer.backbone == "Xception"
+    assert config.model.transfer.weights == "imagenet"
+
+
+@pytest.mark.parametrize("name", ["imagenet", "none"])
+def test_names_of_weights_are_no_paths(write, name):
+    what = f"backbone: Xception, weights: {name}"
+    config = load_config(write(TRANSFER.replace("WHAT", what)))
+    assert config.model.transfer.weights == name
+
+
+def test_the_path_of_weights_starts_from_the_files_folder(write, tmp_path):
+    what = "backbone: Xception, weights: base.weights.h5"
+    config = load_config(write(TRANSFER.replace("WHAT", what)))
+    assert config.model.transfer.weights == f"{tmp_path}/base.weights.h5"
+
+
 def test_changes_overrule_the_file(write, tmp_path):
     config = load_config(write(SMALLEST), output=tmp_path / "elsewhere")
     assert config.output == tmp_path / "elsewhere"
@@ -102,8 +125,8 @@ def test_a_model_of_pictures_is_judged_by_its_pictures(write):
             id="unknown-key-in-an-optional-section",
         ),
         pytest.param(
-            SMALLEST.replace("build:", "biuld:"),
-            ["model.biuld", "did you mean 'build'", "1 more problem)"],
+            TRANSFER.replace("WHAT", "backbon: Xception"),
+            ["model.transfer.backbon: ", "did you mean 'backbone'", "1 more problem)"],
             id="misspelt-key-that-is-required",
         ),
         pytest.param(
@@ -120,6 +143,31 @@ def test_a_model_of_pictures_is_judged_by_its_pictures(write):
             "name: flowers\nmodel: {build: m}\n",
             ["data: expected an entry", "missing"],
             id="missing-section",
+        ),
+        pytest.param(
+            SMALLEST.replace('"}', '", transfer: {backbone: Xception}}'),
+            ["model: ", "either 'build'", "or 'transfer'", "not both"],
+            id="a-function-and-a-base",
+        ),
+        pytest.param(
+            SMALLEST.replace('{build: "model.py:build_model"}', "{}"),
+            ["model: ", "either 'build'", "or 'transfer'", "not neither"],
+            id="neither-function-nor-base",
+        ),
+        pytest.param(
+            TRANSFER.replace("WHAT", "backbone: Xception, unfreze: 1"),
+            ["model.transfer.unfreze", "did you mean 'unfreeze'"],
+            id="unknown-key-of-the-base",
+        ),
+        pytest.param(
+            TRANSFER.replace("WHAT", "backbone: Xception, unfreeze: -1"),
+            ["model.transfer.unfreeze: ", "stages from 0, or 'all'", "got -1"],
+            id="stages-below-none",
+        ),
+        pytest.param(
+            TRANSFER.replace("WHAT", "backbone: Xception, unfreeze: most"),
+            ["model.transfer.unfreeze: ", "or 'all'", "got 'most'"],
+            id="stages-in-words",
         ),
         pytest.param("name: [\n", ["guard.yaml:", "expected YAML"], id="not-yaml"),
         pytest.param("", ["the file holds nothing"], id="empty-file"),

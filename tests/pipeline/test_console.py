@@ -3,6 +3,7 @@ import dataclasses
 import io
 import json
 import logging
+import math
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from components.records.evaluation import (
     EvaluationRecord,
     ModelResult,
 )
+from components.records.training import Recalibration, Remedy, TrainingRecord
 from pipeline import console as display
 from pipeline.local_runner import RunResult, Step
 
@@ -90,7 +92,16 @@ def test_square_brackets_of_the_data_are_shown_as_they_are(screen):
 
 def test_json_is_one_object_with_the_root_cause_first():
     parsed = json.loads(display.result_as_json(result(NOTE, GAP)))
-    assert set(parsed) == {"blessed", "findings", "model", "report"}
+    assert set(parsed) == {
+        "blessed",
+        "findings",
+        "remedies",
+        "recalibration",
+        "model",
+        "report",
+    }
+    assert parsed["remedies"] == []
+    assert parsed["recalibration"] is None
     assert parsed["blessed"] is False
     assert parsed["model"] is None
     assert [f["cause"] for f in parsed["findings"]] == ["mode_gap", "class_imbalance"]
@@ -105,6 +116,132 @@ def test_json_is_one_object_with_the_root_cause_first():
         "remedy",
     }
     assert parsed["findings"][0]["severity"] == Severity.BLOCK.value
+
+
+def repaired(*remedies, recalibration=None):
+    return TrainingRecord(
+        class_names=("a", "b"),
+        num_parameters=1,
+        num_train_examples=9,
+        num_held_out=0,
+        batch_size=3,
+        steps_per_epoch=3,
+        epochs=(),
+        best_epoch=None,
+        stopped_because="",
+        remedies=remedies,
+        recalibration=recalibration,
+        seed=0,
+        seconds=1,
+        versions={},
+    )
+
+
+def remedy(**changes):
+    return Remedy(
+        **{
+            "action": "lower_learning_rate",
+            "cause": "not_a_number",
+            "rule": "NotFinite",
+            "epoch": 4,
+            "back_to_epoch": 2,
+            "before": 1.0,
+            "after": 0.1,
+            "message": "The loss became NaN [epoch 5].",
+            "helped": True,
+            **changes,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "change"),
+    [
+        ({}, "repaired", "lower learning rate: 1 -> 0.1; back to epoch 3"),
+        ({"helped": False}, "no help", "back to epoch 3"),
+        ({"helped": None}, "changed", "back to epoch 3"),
+        ({"back_to_epoch": -1}, "repaired", "back to the initial weights"),
+        ({"back_to_epoch": None}, "repaired", "lower learning rate: 1 -> 0.1 "),
+        ({"before": None}, "repaired", "lower learning rate: - -> 0.1"),
+        ({"before": None, "after": None}, "repaired", "lower learning rate; back"),
+    ],
+    ids=[
+        "helped",
+        "did-not-help",
+        "not-seen",
+        "from-the-start",
+        "not-gone-back",
+        "nothing-before",
+        "no-numbers",
+    ],
+)
+def test_the_verdict_names_what_was_repaired(screen, changes, outcome, change):
+    for findings in ((), (NOTE,)):
+        good = dataclasses.replace(
+            result(*findings, blessed=True), training=repaired(remedy(**changes))
+        )
+        display.print_verdict(screen, "digits", good)
+        text = shown(screen)
+        assert outcome in text
+        assert "not_a_number" in text
+        assert "The loss became NaN [epoch 5]." in text
+        assert change in text
+
+
+def test_a_training_that_needed_no_remedy_adds_nothing(screen):
+    good = dataclasses.replace(result(blessed=True), training=repaired())
+    display.print_verdict(screen, "digits", good)
+    assert "what was found" not in shown(screen)
+
+
+def test_json_carries_remedies_and_recalibration():
+    recalibration = Recalibration(
+        kept=True,
+        num_examples=9,
+        num_held_out=3,
+        loss_before=math.inf,
+        loss_after=0.1,
+        accuracy_before=0.3,
+        accuracy_after=1.0,
+    )
+    record = repaired(remedy(), remedy(before=None), recalibration=recalibration)
+    text = display.result_as_json(
+        dataclasses.replace(result(GAP), training=record),
+    )
+    parsed = json.loads(text, parse_constant=pytest.fail)
+    assert parsed["remedies"][0] == {
+        "action": "lower_learning_rate",
+        "cause": "not_a_number",
+        "rule": "NotFinite",
+        "epoch": 4,
+        "back_to_epoch": 2,
+        "before": 1.0,
+        "after": 0.1,
+        "message": "The loss became NaN [epoch 5].",
+        "helped": True,
+    }
+    assert parsed["recalibration"]["loss_before"] == "Infinity"
+
+
+def test_json_has_no_numbers_that_json_does_not_know():
+    endless = find("not_a_number", "Infinite.", measured=math.inf)
+    text = display.result_as_json(result(endless))
+    parsed = json.loads(text, parse_constant=pytest.fail)
+    assert parsed["findings"][0]["measured"] == "Infinity"
+
+
+def test_remedies_are_shown_as_they_happen(screen):
+    with display.StepDisplay(screen) as steps:
+        steps.on_step(Step("GuardedTrainer", finished=False))
+        log = logging.getLogger("components.guarded_trainer")
+        log.info("epoch 5", extra={"progress": (5, 50)})
+        log.warning("The loss became NaN: back to epoch 3 at a rate of %g.", 0.1)
+        # A roll-back takes the bar back.
+        log.info("epoch 4", extra={"progress": (4, 50)})
+        steps.on_step(Step("GuardedTrainer", finished=True))
+    text = shown(screen)
+    assert text.count("back to epoch 3 at a rate of 0.1.") == 1
+    assert text.index("back to epoch 3") < text.index("done")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+import hashlib
+
 import pytest
 from tfx.dsl.experimental.conditionals import conditional
 
 from components.code_version import code_sha256
 from components.errors import InputError
 from components.example_splitter.config import SplitConfig
+from components.guarded_trainer.transfer.settings import TransferConfig
 from components.leakage.config import LeakageConfig
 from pipeline.config import parse_config
 from pipeline.pipeline import create_pipeline, make_example_gen, make_example_steps
@@ -87,6 +90,24 @@ def test_training_waits_for_the_validators_unless_told_otherwise(config):
     nodes = {node.id: node for node in create_pipeline(anyway).components}
     upstream = {node.id for node in nodes["GuardedTrainer"].upstream_nodes}
     assert "LeakageValidator" not in upstream
+
+
+def test_a_pretrained_base_stands_in_place_of_a_function(config, tmp_path):
+    def trainer_of(weights):
+        transfer = TransferConfig(backbone="Xception", weights=weights)
+        model = config.model.model_copy(update={"build": None, "transfer": transfer})
+        pipeline = create_pipeline(config.model_copy(update={"model": model}))
+        nodes = {node.id: node for node in pipeline.components}
+        return transfer, nodes["GuardedTrainer"].exec_properties
+
+    transfer, properties = trainer_of("imagenet")
+    assert TransferConfig.from_json(properties["transfer"]) == transfer
+    assert properties["build_model"] == properties["weights_sha256"] == ""
+    (tmp_path / "base.h5").write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert trainer_of(str(tmp_path / "base.h5"))[1]["weights_sha256"] == digest
+    with pytest.raises(InputError, match=r"no file 'gone\.h5'"):
+        trainer_of("gone.h5")
 
 
 def test_every_finding_reaches_the_evaluator(config):

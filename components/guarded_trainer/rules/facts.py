@@ -19,6 +19,8 @@ class LayerFacts:
       regularized: Whether it regularises: dropout, noise, a weight penalty, or
         random augmentation.
       momentum: BatchNorm that training mode updates: its momentum; else None.
+      identical_units: Whether all units start with the same weights, so that they
+        learn the same; None where it cannot be told.
     """
 
     layer: str
@@ -28,6 +30,7 @@ class LayerFacts:
     trainable: bool = False
     regularized: bool = False
     momentum: float | None = None
+    identical_units: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +40,9 @@ class TrainingFacts:
     Attributes:
       num_classes: Number of classes K.
       class_counts: Fitted examples of each class; length K.
+      held_out_counts: Held-out examples of each class; length K, or empty where they
+        were not counted, and are then taken to be spread like the fitted ones.
+      class_names: Names of the classes; empty where they go by their numbers.
       num_examples: Examples that the weights are fitted to.
       num_held_out: Examples held out.
       steps_per_epoch: Steps in an epoch.
@@ -72,6 +78,12 @@ class TrainingFacts:
     input_range: tuple[float, float] | None = None
     feature_scales: tuple[tuple[str, float], ...] = ()
     initial: ProbeReading | None = None
+    held_out_counts: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+    def class_name(self, k: int) -> str:
+        """Returns the name of class k."""
+        return self.class_names[k] if k < len(self.class_names) else str(k)
 
     @property
     def regularized(self) -> bool:

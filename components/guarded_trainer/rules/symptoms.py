@@ -5,6 +5,29 @@ import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
+class Sign:
+    """What one rule saw; `Rule.look` makes a `Symptom` of it.
+
+    Attributes:
+      message: One sentence with the numbers.
+      measured: The number found.
+      limit: The number it was held against.
+      unit: Unit of both.
+      layer: Path of the layer, where it is about one.
+      class_name: Name of the class, where it is about one.
+      cause: Id of the cause, where it is not the rule's first.
+    """
+
+    message: str
+    measured: float | None = None
+    limit: float | None = None
+    unit: str = ""
+    layer: str | None = None
+    class_name: str | None = None
+    cause: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Symptom:
     """A rule that fired, as of the last epoch it was shown.
 

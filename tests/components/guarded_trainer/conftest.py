@@ -83,7 +83,7 @@ def split(model_inputs, class_table):
     """Makes the checked training split of serialized rows."""
     import tensorflow as tf
 
-    from components.guarded_trainer.data import check_split
+    from components.guarded_trainer.reading.tfrecords import check_split
 
     def make(serialized, classes=None, held_out_share=0.0, min_held_out=1):
         return check_split(

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -216,3 +220,87 @@ def test_most_drifted_layer_stands_first_and_nan_before_it():
     data = Statistics(np.zeros(1), np.ones(1))
     drifts = batch_norm.drift(norms, [data] * 3, num_steps=1)
     assert [drift.layer for drift in drifts] == ["nan", "far", "near"]
+
+
+def test_models_with_several_inputs_are_measured():
+    left, right = keras.Input((3,), name="left"), keras.Input((3,), name="right")
+    norm = layers.BatchNormalization()
+    model = keras.Model(
+        {"left": left, "right": right}, norm(layers.Concatenate()([left, right]))
+    )
+    batches = [{"left": part, "right": -part} for part in cut(ROWS, [10, 30])]
+    _, (found,) = measure(model, batches)
+    both = np.concatenate([ROWS, -ROWS], axis=1).astype(np.float64)
+    np.testing.assert_allclose(found.mean, both.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(found.variance, both.var(axis=0), rtol=1e-5)
+
+
+def test_synchronized_layer_is_measured_as_any_other_and_stays_synchronized():
+    norm = layers.BatchNormalization(synchronized=True, momentum=0.8)
+    _, (found,) = measure(sequential(norm), cut(ROWS, [20]))
+    exact = ROWS.astype(np.float64)
+    np.testing.assert_allclose(found.mean, exact.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(found.variance, exact.var(axis=0), rtol=1e-5)
+    assert (norm.synchronized, norm.momentum) == (True, 0.8)
+
+
+MIRRORED = """
+import keras, numpy as np, tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+)
+from components.guarded_trainer import batch_norm, fit, modes
+from components.guarded_trainer.config import TrainingConfig
+from components.guarded_trainer.head import read_head
+from components.guarded_trainer.reading.arrays import read_arrays
+
+random = np.random.default_rng(0)
+y = np.arange(240) % 2
+x = (random.normal(2, 3, (240, 4)) + 4 * y[:, None]).astype(np.float32)
+data = read_arrays((x[:200], y[:200]), (x[200:], y[200:]), 2)
+keras.utils.set_random_seed(0)
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    first = keras.layers.BatchNormalization(synchronized=True, momentum=0.999)
+    shared = keras.layers.BatchNormalization(momentum=0.999)
+    inputs = keras.Input((4,))
+    half = keras.layers.Dense(4, activation="relu")(first(inputs))
+    both = keras.layers.Concatenate()([shared(half), shared(2.0 * half)])
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(both))
+    # So high that a roll-back is needed.
+    model.compile(
+        keras.optimizers.SGD(1e8), "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+head, _ = read_head(model, 2, x[:4])
+found = modes.adaptive_layers(model, x[:4])
+assert len(found) == 2
+config = TrainingConfig(epochs=6, batch_size=40, patience=None)
+fitted = fit.fit(model, head, data, config, batch_norm_layers=found)
+assert fitted.remedies and fitted.remedies[0].back_to_epoch == -1, fitted.remedies
+assert fitted.remedies[-1].helped, fitted.remedies
+assert fitted.recalibration is not None
+(exact, pooled) = batch_norm.measure(model, found, [x[:120], x[120:200]])
+np.testing.assert_allclose(exact.mean, x[:200].mean(axis=0), rtol=1e-4)
+batch_norm.assign(found, [exact, pooled])
+for replica in (0, 1):
+    value = first.moving_mean.value
+    local = getattr(value, "values", [value] * 2)[replica]
+    np.testing.assert_allclose(local.numpy(), exact.mean, rtol=1e-5)
+assert first.synchronized
+print("done")
+"""
+
+
+@pytest.mark.slow
+def test_training_over_two_replicas_is_repaired_and_recalibrated():
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", MIRRORED],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.stdout.endswith("done\n"), run.stderr[-3000:]

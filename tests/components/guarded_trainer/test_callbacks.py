@@ -8,7 +8,6 @@ import pytest
 from keras import layers
 
 from components.guarded_trainer.callbacks import (
-    KeepBest,
     RecordEpochs,
     StopOnNotFinite,
     describe,
@@ -94,63 +93,6 @@ def test_first_weight_that_is_not_finite(policy):
     assert first_not_finite(model) == model.layers[-1].kernel.path
 
 
-def drive(model, keep_best, guard, epochs):
-    """Runs epochs of (bias, loss): the weights after it, and what was measured."""
-    for callback in (guard, keep_best):
-        callback.on_train_begin()
-    for epoch, (bias, loss) in enumerate(epochs):
-        set_bias(model, bias)
-        for callback in (guard, keep_best):
-            callback.on_epoch_begin(epoch)
-        for callback in (guard, keep_best):
-            callback.on_epoch_end(epoch, {"val_loss": loss})
-        if model.stop_training:
-            break
-    for callback in (guard, keep_best):
-        callback.on_train_end()
-    return float(model.get_layer("last").bias[0])
-
-
-@pytest.mark.parametrize(
-    ("epochs", "bias", "kept", "gave_up"),
-    [
-        pytest.param([(1, 0.5), (2, 0.4), (3, 0.6)], 2, 1, False, id="best"),
-        pytest.param([(1, 0.5), (2, 0.5)], 1, 0, False, id="tie"),
-        pytest.param([(1, 0.5), (math.nan, 0.1)], 1, 0, False, id="broken-is-best"),
-        pytest.param([(1, math.nan), (2, 0.4), (3, 0.6)], 2, 1, False, id="late"),
-        pytest.param([(1, math.nan), (2, math.inf)], 2, None, False, id="never"),
-        pytest.param([(math.inf, 0.1)], math.inf, None, False, id="broken-at-once"),
-        pytest.param(
-            [(1, 0.5), (2, 0.6), (3, 0.6), (4, 0.6), (5, 0.1)],
-            1,
-            0,
-            True,
-            id="patience",
-        ),
-        pytest.param(
-            [(1, 0.5), (2, math.nan), (3, math.nan), (4, math.inf), (5, 0.1)],
-            1,
-            0,
-            True,
-            id="patience-with-nan",
-        ),
-    ],
-)
-def test_best_weights_are_kept(model, epochs, bias, kept, gave_up):
-    guard = attach(StopOnNotFinite(), model)
-    keep_best = attach(KeepBest(guard, "val_loss", patience=3), model)
-    assert drive(model, keep_best, guard, epochs) == bias
-    assert (keep_best.kept_epoch, keep_best.gave_up) == (kept, gave_up)
-
-
-def test_best_weights_of_one_fit_are_not_those_of_the_next(model):
-    guard = attach(StopOnNotFinite(), model)
-    keep_best = attach(KeepBest(guard, "val_loss", patience=3), model)
-    assert drive(model, keep_best, guard, [(1, 0.1)]) == 1
-    assert drive(model, keep_best, guard, [(2, 0.5), (3, 0.4)]) == 3
-    assert keep_best.kept_epoch == 1
-
-
 @pytest.mark.parametrize(
     ("logs", "accuracies"),
     [
@@ -165,28 +107,71 @@ def test_best_weights_of_one_fit_are_not_those_of_the_next(model):
     ],
 )
 def test_accuracy_is_recorded_under_any_name(model, logs, accuracies):
-    record = attach(RecordEpochs(), model)
-    record.on_train_begin()
+    epochs = []
+    record = attach(RecordEpochs(epochs.append), model)
     record.on_epoch_begin(0)
     record.on_epoch_end(0, logs)
-    (epoch,) = record.epochs
+    (epoch,) = epochs
     assert (epoch.accuracy, epoch.held_out_accuracy) == accuracies
     assert epoch.seconds >= 0
+    assert epoch.learning_rate is None
 
 
 def test_epochs_are_recorded_and_logged(model, caplog):
     caplog.set_level(logging.INFO, "components.guarded_trainer")
-    record = attach(RecordEpochs(), model, epochs=5)
-    for _ in range(2):  # The second fit starts afresh.
-        record.on_train_begin()
-        for epoch, loss in enumerate([0.5, math.nan]):
-            record.on_epoch_begin(epoch)
-            record.on_epoch_end(epoch, {"loss": loss, "val_loss": np.float32(0.25)})
-    assert [e.held_out_loss for e in record.epochs] == [0.25, 0.25]
-    assert record.epochs[0].loss == 0.5
-    assert math.isnan(record.epochs[1].loss)
+    epochs = []
+    record = attach(RecordEpochs(epochs.append), model, epochs=5)
+    for epoch, loss in enumerate([0.5, math.nan]):
+        record.on_epoch_begin(epoch)
+        record.on_epoch_end(epoch, {"loss": loss, "val_loss": np.float32(0.25)})
+    assert [e.held_out_loss for e in epochs] == [0.25, 0.25]
+    assert epochs[0].loss == 0.5
+    assert math.isnan(epochs[1].loss)
     assert [r.progress for r in caplog.records[-2:]] == [(1, 5), (2, 5)]
     assert "epoch 1 of 5: loss 0.500, held-out loss 0.250" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("losses", "first", "worst"),
+    [
+        ([3.0, 2.0, 1.0], 3.0, 3.0),
+        ([1.0, 5.0, 2.0], 1.0, 5.0),
+        ([1.0, math.inf, 2.0], 1.0, math.inf),
+        ([None], None, None),
+        ([], None, None),
+    ],
+)
+def test_first_and_worst_loss_of_each_epoch_are_kept(model, losses, first, worst):
+    epochs = []
+    record = attach(RecordEpochs(epochs.append), model)
+    for _ in range(2):  # The second epoch starts afresh.
+        record.on_epoch_begin(0)
+        for step, loss in enumerate(losses):
+            record.on_train_batch_end(step, {} if loss is None else {"loss": loss})
+        record.on_epoch_end(0, {})
+    assert [(e.first_loss, e.worst_batch_loss) for e in epochs] == [(first, worst)] * 2
+    assert record.num_steps == len(losses)
+
+
+def test_worst_loss_of_an_epoch_that_breaks_is_nan(model):
+    epochs = []
+    record = attach(RecordEpochs(epochs.append), model)
+    record.on_epoch_begin(0)
+    for step, loss in enumerate([1.0, math.nan]):
+        record.on_train_batch_end(step, {"loss": loss})
+    record.on_epoch_end(0, {})
+    assert math.isnan(epochs[0].worst_batch_loss)
+
+
+def test_rate_of_the_last_step_is_recorded(model):
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.1)
+    rates = []
+    for learning_rate in (0.25, schedule):
+        model.compile(keras.optimizers.SGD(learning_rate), "mse")
+        record = attach(RecordEpochs(lambda e: rates.append(e.learning_rate)), model)
+        record.on_epoch_begin(0)
+        record.on_epoch_end(0, {})
+    assert rates == [0.25, 0.5]
 
 
 def test_description_leaves_out_what_was_not_measured():

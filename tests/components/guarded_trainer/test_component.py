@@ -9,6 +9,7 @@ from components.errors import InputError
 from components.guarded_trainer import user_code
 from components.guarded_trainer.config import InputConfig, TrainingConfig
 from components.guarded_trainer.executor import Executor
+from components.guarded_trainer.transfer.settings import TransferConfig
 
 
 @pytest.fixture
@@ -73,3 +74,54 @@ def test_missing_file_is_refused_when_the_pipeline_is_made(channels):
         GuardedTrainer(
             build_model="nowhere.py", inputs=InputConfig(label_key="y"), **channels
         )
+
+
+def test_run_fn_and_transfer_take_the_place_of_build_model(channels, model_file):
+    del channels["class_weights"]
+    trainer = GuardedTrainer(
+        run_fn=model_file, train_steps=5, custom_config={"a": 1}, **channels
+    )
+    properties = trainer.exec_properties
+    assert (properties["run_fn"], properties["build_model"]) == (model_file, "")
+    assert properties["source_sha256"] == user_code.source_digest(model_file)
+    assert '"train_steps": 5' in properties["run_fn_args"]
+    transfer = TransferConfig(backbone="MobileNet", weights="none")
+    trainer = GuardedTrainer(
+        transfer=transfer, inputs=InputConfig(label_key="y"), **channels
+    )
+    properties = trainer.exec_properties
+    assert TransferConfig.from_json(properties["transfer"]) == transfer
+    assert properties["source_sha256"] == properties["run_fn_args"] == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param({}, "exactly one of .* but got none", id="none"),
+        pytest.param(
+            {"build_model": "a.py", "run_fn": "b.py"},
+            "but got build_model and run_fn",
+            id="both",
+        ),
+        pytest.param(
+            {"build_model": "a.py"}, "expected `inputs`, but got", id="inputs"
+        ),
+        pytest.param(
+            {"run_fn": "a.py", "config": TrainingConfig()},
+            "no config with `run_fn`",
+            id="config",
+        ),
+        pytest.param(
+            {
+                "transfer": TransferConfig(backbone="MobileNets"),
+                "inputs": InputConfig(label_key="y"),
+            },
+            "MobileNet",
+            id="backbone",
+        ),
+    ],
+)
+def test_other_combinations_are_refused(channels, arguments, message):
+    del channels["class_weights"]
+    with pytest.raises(InputError, match=message):
+        GuardedTrainer(**channels, **arguments)

@@ -45,14 +45,14 @@ def ask(folder, signature, examples):
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory, rows, model_inputs, class_table):
+def exported(tmp_path_factory, rows, model_inputs):
     """A model, both of its exports, and rows to ask them about."""
     folder = tmp_path_factory.mktemp("export")
     made, model = rows(12, 12), network()
     head, _ = read_head(model, 2, tf.constant(made.inputs))
     found = modes.adaptive_layers(model, tf.constant(made.inputs))
     serving, judging = str(folder / "serving"), str(folder / "judging")
-    export.export_serving(model, head, model_inputs, class_table(0, 1), serving)
+    export.export_serving(model, head, model_inputs, (0, 1), serving)
     card = ModelCard(label_key="label", labels=(0, 1), batch_size=8)
     export.export_judging(model, head, model_inputs, found, card, judging)
     return model, head, serving, judging, made
@@ -295,17 +295,13 @@ def test_card_stands_beside_the_copy_for_judging(pictures):
 @pytest.mark.parametrize(
     ("labels", "dtype"), [((-3, 7), np.int64), (("Zürich", "bee"), object)]
 )
-def test_label_stands_as_in_the_data(
-    tmp_path, rows, model_inputs, class_table, labels, dtype
-):
+def test_label_stands_as_in_the_data(tmp_path, rows, model_inputs, labels, dtype):
     made = rows(3, 3)
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
     model.layers[0].kernel.assign([[0.0], [1.0], [-1.0]])
     model.layers[0].bias.assign([-3.0])
     head, _ = read_head(model, 2, tf.constant(made.inputs))
-    export.export_serving(
-        model, head, model_inputs, class_table(*labels), str(tmp_path)
-    )
+    export.export_serving(model, head, model_inputs, labels, str(tmp_path))
     answer = ask(tmp_path, "serving_default", made.serialized)["label"]
     assert answer.dtype == dtype
     texts = [x.decode() if isinstance(x, bytes) else int(x) for x in answer]
@@ -377,13 +373,11 @@ def with_bias(bias):
     ],
 )
 def test_difference_is_held_against_the_limit(
-    tmp_path, rows, model_inputs, class_table, stored, trained, blocks
+    tmp_path, rows, model_inputs, stored, trained, blocks
 ):
     # A sigmoid has slope 1/4 at 0, so that 0.004 moves a probability by the limit.
     head = Head(2, 1, logits=False, one_hot=False)
-    export.export_serving(
-        with_bias(stored), head, model_inputs, class_table(0, 1), str(tmp_path)
-    )
+    export.export_serving(with_bias(stored), head, model_inputs, (0, 1), str(tmp_path))
     difference, findings = parity(
         with_bias(trained), head, model_inputs, rows(2, 2), {"serving": str(tmp_path)}
     )
@@ -402,7 +396,7 @@ def test_difference_is_held_against_the_limit(
     ],
 )
 def test_half_precision_may_differ_more(
-    tmp_path, rows, model_inputs, class_table, policy, tolerance
+    tmp_path, rows, model_inputs, policy, tolerance
 ):
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(0)
@@ -412,7 +406,7 @@ def test_half_precision_may_differ_more(
     made = rows(50, 50)
     head, _ = read_head(model, 2, tf.constant(made.inputs))
     assert export.tolerance(model) == tolerance
-    export.export_serving(model, head, model_inputs, class_table(0, 1), str(tmp_path))
+    export.export_serving(model, head, model_inputs, (0, 1), str(tmp_path))
     _, findings = parity(model, head, model_inputs, made, {"serving": str(tmp_path)})
     assert findings == ()
     answer = ask(tmp_path, "serving_default", made.serialized)["probabilities"]

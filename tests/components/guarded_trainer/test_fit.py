@@ -14,9 +14,13 @@ from components.errors import InputError
 from components.guarded_trainer import batch_norm, fit, modes, user_code
 from components.guarded_trainer.batch_norm import Statistics
 from components.guarded_trainer.config import TrainingConfig
-from components.guarded_trainer.head import Head, compile_for, read_head
+from components.guarded_trainer.head import read_head
+from components.guarded_trainer.losses.compiling import compile_for
+from components.guarded_trainer.remedies.settings import RemedyConfig
+from components.guarded_trainer.scoring import Scorer
 
 CONFIG = TrainingConfig(epochs=3, batch_size=32)
+UNTOUCHED = RemedyConfig(enabled=False)
 
 
 class BreakAt(layers.Layer):
@@ -55,9 +59,15 @@ def train(model, split, config=CONFIG, compile=True, **kwargs):
     inputs, _ = next(iter(split.fitted().batch(32)))
     head, _ = read_head(model, len(split.classes.labels), inputs)
     if compile and not model.compiled:
-        compile_for(model, head, config.learning_rate)
+        compile_for(model, head, split.classes, config)
     found = modes.adaptive_layers(model, inputs)
     return fit.fit(model, head, split, config, batch_norm_layers=found, **kwargs), head
+
+
+def causes(fitted, *severities):
+    """Causes of the findings, by default of those that block or warn."""
+    wanted = severities or (Severity.BLOCK, Severity.WARN)
+    return [f.cause for f in fitted.findings if f.severity in wanted]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +84,8 @@ def test_training_learns_and_is_recorded(easy):
     assert fitted.epochs[-1].loss < fitted.epochs[0].loss
     assert fitted.steps_per_epoch == math.ceil(easy.num_fitted / 32)
     assert fitted.stopped_because == "all 3 epochs were trained"
-    assert (fitted.batch_norm, fitted.recalibration, fitted.findings) == ((), None, ())
+    assert (fitted.batch_norm, fitted.recalibration) == ((), None)
+    assert (causes(fitted), fitted.remedies, fitted.resumed_at) == ([], (), ())
     assert fitted.seconds > 0
 
 
@@ -95,7 +106,7 @@ def test_best_weights_are_restored(rows, split):
     assert fitted.stopped_because == "no better held-out loss in 2 epochs"
     losses = [epoch.held_out_loss for epoch in fitted.epochs]
     assert fitted.best_epoch == losses.index(min(losses)) == len(losses) - 3
-    scored = fit.score(model, head, made.held_out())
+    scored = Scorer(model, head).score(made.held_out())
     assert scored.loss == pytest.approx(min(losses), rel=1e-4)
     best = fitted.epochs[fitted.best_epoch]
     assert scored.accuracy == pytest.approx(best.held_out_accuracy)
@@ -109,7 +120,7 @@ def test_without_patience_all_epochs_are_trained_and_the_best_kept(rows, split):
     losses = [epoch.held_out_loss for epoch in fitted.epochs]
     assert len(losses) == 6
     assert fitted.best_epoch == losses.index(min(losses))
-    assert fit.score(model, head, made.held_out()).loss == pytest.approx(
+    assert Scorer(model, head).score(made.held_out()).loss == pytest.approx(
         min(losses), rel=1e-4
     )
 
@@ -130,24 +141,25 @@ def test_nan_in_the_first_epoch_blocks(easy):
     model = network(BreakAt(step=0))
     fitted, _ = train(model, easy)
     assert len(fitted.epochs) == 1
-    (finding,) = fitted.findings
-    assert (finding.cause, finding.severity) == ("not_a_number", Severity.BLOCK)
-    assert "the loss became nan in epoch 1; no good weights are left" in finding.message
-    assert fitted.best_epoch is None
-    assert fitted.stopped_because == "the loss became nan in epoch 1"
+    assert causes(fitted, Severity.BLOCK) == ["not_a_number"]
+    message = fitted.findings[0].message
+    assert "the loss became nan in epoch 1; no good weights are left" in message
+    assert (fitted.best_epoch, fitted.remedies) == (None, ())
+    assert "not finite before the first step" in fitted.stopped_because
 
 
 def test_nan_after_a_good_epoch_warns_and_goes_back(easy):
     steps = math.ceil(easy.num_fitted / 32)
     model = network(BreakAt(step=2 * steps))
-    fitted, head = train(model, easy, TrainingConfig(epochs=9, batch_size=32))
-    assert len(fitted.epochs) == 3
-    (finding,) = fitted.findings
+    config = TrainingConfig(epochs=9, batch_size=32, remedies=UNTOUCHED)
+    fitted, head = train(model, easy, config)
+    assert (len(fitted.epochs), fitted.remedies) == (3, ())
+    finding = fitted.findings[0]
     assert (finding.cause, finding.severity) == ("not_a_number", Severity.WARN)
     assert "epoch 3; the weights of epoch 2 were restored" in finding.message
     assert fitted.best_epoch == 1
     assert all(np.isfinite(v).all() for v in model.get_weights())
-    scored = fit.score(model, head, easy.held_out())
+    scored = Scorer(model, head).score(easy.held_out())
     assert scored.loss == pytest.approx(fitted.epochs[1].held_out_loss, rel=1e-4)
 
 
@@ -163,9 +175,10 @@ def test_weights_lost_behind_a_finite_loss_are_found(easy):
                 self.lost.assign(np.float32("inf"))
             return inputs
 
-    fitted, _ = train(network(Hidden(name="hidden")), easy)
-    (finding,) = fitted.findings
-    assert finding.blocks
+    config = CONFIG.model_copy(update={"remedies": UNTOUCHED})
+    fitted, _ = train(network(Hidden(name="hidden")), easy, config)
+    assert causes(fitted, Severity.BLOCK) == ["not_a_number"]
+    finding = fitted.findings[0]
     assert finding.subject.layer.endswith("hidden/lost")
     assert "was not finite after epoch 1" in finding.message
 
@@ -173,8 +186,9 @@ def test_weights_lost_behind_a_finite_loss_are_found(easy):
 def test_huge_learning_rate_never_leaves_broken_weights_unsaid(easy):
     model = network(layers.Dense(8))
     model.compile(keras.optimizers.SGD(1e30), "sparse_categorical_crossentropy")
-    fitted, _ = train(model, easy, TrainingConfig(epochs=5, batch_size=16))
-    assert [f.cause for f in fitted.findings] == ["not_a_number"]
+    config = TrainingConfig(epochs=5, batch_size=16, remedies=UNTOUCHED)
+    fitted, _ = train(model, easy, config)
+    assert causes(fitted)[0] == "not_a_number"
     broken = not all(np.isfinite(v).all() for v in model.get_weights())
     assert fitted.findings[0].blocks is (broken or fitted.best_epoch is None)
 
@@ -201,12 +215,16 @@ def test_class_weights_reach_both_losses(
     rows, split, class_table, units, activation, loss, used
 ):
     weights = (0.5, 3.0) if used else (1.0, 1.0)
-    classes = class_table(0, 1, counts=(60, 20), weights=(0.5, 3.0))
+    classes = class_table(0, 1, counts=(60, 20))
     made = split(rows(60, 20).serialized, classes, held_out_share=0.25)
     model = network(units=units, activation=activation)
     model.compile(keras.optimizers.SGD(0.0), loss)
-    config = TrainingConfig(epochs=1, batch_size=16, use_class_weights=used)
-    fitted, head = train(model, made, config)
+    fitted, head = train(
+        model,
+        made,
+        TrainingConfig(epochs=1, batch_size=16),
+        class_weight=dict(enumerate(weights)) if used else None,
+    )
     (epoch,) = fitted.epochs
     assert epoch.loss == pytest.approx(
         expected_loss(model, head, made.fitted(), weights), rel=1e-4
@@ -254,7 +272,10 @@ def test_metric_that_does_not_fit_is_blamed(easy):
     model = network()
     metrics = [keras.metrics.AUC()]  # Wants one-hot labels.
     model.compile("adam", "sparse_categorical_crossentropy", metrics=metrics)
-    blaming = user_code.blaming(Path("model.py"), "training the model")
+
+    def blaming():
+        return user_code.blaming(Path("model.py"), "training the model")
+
     with pytest.raises(
         InputError,
         match=r"model\.py: training the model failed with InvalidArgumentError: "
@@ -279,7 +300,9 @@ def far(rows, split, class_table):
     return lambda share: split(serialized, classes, share)
 
 
-QUICK = TrainingConfig(epochs=6, batch_size=32, learning_rate=0.02, patience=None)
+QUICK = TrainingConfig(
+    epochs=6, batch_size=32, learning_rate=0.02, patience=None, remedies=UNTOUCHED
+)
 
 
 def test_recalibration_is_kept_where_it_helps(far):
@@ -295,21 +318,23 @@ def test_recalibration_is_kept_where_it_helps(far):
     assert record.num_examples == made.num_fitted
     assert record.loss_after < record.loss_before
     assert record.accuracy_after > record.accuracy_before + 0.2
-    (finding,) = fitted.findings
-    assert (finding.cause, finding.severity) == ("mode_gap", Severity.INFO)
+    assert causes(fitted, Severity.BLOCK) == []
+    finding = next(f for f in fitted.findings if f.cause == "mode_gap")
+    assert "recalibrated on" in finding.message
     assert f"{made.num_held_out} held-out rows" in finding.message
     assert (finding.limit, finding.measured) == (
         record.accuracy_before,
         record.accuracy_after,
     )
-    assert fit.score(model, head, made.held_out()).loss == record.loss_after
+    assert Scorer(model, head).score(made.held_out()).loss == record.loss_after
 
 
 def test_recalibration_says_that_no_rows_were_held_out(far):
     fitted, _ = train(slow_to_adapt(), far(0.0), QUICK)
     assert fitted.recalibration.num_held_out == 0
     assert fitted.recalibration.kept
-    assert "training rows (none were held out)" in fitted.findings[0].message
+    messages = [f.message for f in fitted.findings]
+    assert any("training rows (none were held out)" in m for m in messages)
 
 
 def test_recalibration_that_harms_is_undone(far, monkeypatch):
@@ -321,9 +346,9 @@ def test_recalibration_that_harms_is_undone(far, monkeypatch):
     record = fitted.recalibration
     assert not record.kept
     assert record.loss_after > record.loss_before
-    assert fitted.findings == ()
+    assert causes(fitted) == []
     assert np.abs(model.layers[1].moving_mean).max() < 9
-    assert fit.score(model, head, made.held_out()).loss == pytest.approx(
+    assert Scorer(model, head).score(made.held_out()).loss == pytest.approx(
         record.loss_before
     )
 
@@ -357,8 +382,8 @@ def test_recalibration_that_cannot_run_blocks_and_changes_nothing(far, monkeypat
 
     monkeypatch.setattr(batch_norm, "measure", fail)
     fitted, _ = train(model, far(0.25), QUICK.model_copy(update={"epochs": 1}))
-    (finding,) = fitted.findings
-    assert (finding.cause, finding.blocks) == ("check_failed", True)
+    finding = next(f for f in fitted.findings if f.cause == "check_failed")
+    assert finding.blocks
     assert "no such kernel" in finding.message
     assert np.abs(model.layers[2].moving_mean).max() < 9
 
@@ -366,8 +391,7 @@ def test_recalibration_that_cannot_run_blocks_and_changes_nothing(far, monkeypat
 def test_broken_model_with_batch_norm_blocks(far):
     model = network(layers.BatchNormalization(), BreakAt(step=0))
     fitted, _ = train(model, far(0.25), CONFIG)
-    assert [f.cause for f in fitted.findings] == ["not_a_number"]
-    assert fitted.findings[0].blocks
+    assert causes(fitted, Severity.BLOCK) == ["not_a_number"]
     assert not fitted.recalibration.kept
 
 
@@ -400,41 +424,7 @@ def test_extra_callbacks_are_called_and_errors_are_blamed(easy):
             raise InputError(f"blamed: {error}") from error
 
     with pytest.raises(InputError, match="blamed: disk full"):
-        train(network(), easy, extra_callbacks=[Fail()], blaming=blaming())
-
-
-def test_score_by_hand():
-    head = Head(3, 3, logits=False, one_hot=False)
-    outputs = np.array(
-        [[0.5, 0.25, 0.25], [0.2, 0.2, 0.6], [1.0, 0.0, 0.0], [0.4, 0.4, 0.2]],
-        np.float32,
-    )
-    rows = tf.data.Dataset.from_tensor_slices((outputs, [0, 1, 1, 1]))
-    model = keras.Sequential([keras.Input((3,)), layers.Identity()])
-    scored = fit.score(model, head, rows)
-    # On a tie the first class is the answer; probabilities are clipped at 1e-7.
-    assert scored.accuracy == 0.25
-    expected = -np.log([0.5, 0.2, 1e-7, 0.4]).mean()
-    assert scored.loss == pytest.approx(expected, rel=1e-5)
-
-
-def test_score_of_predictions_that_are_not_finite():
-    head = Head(2, 2, logits=False, one_hot=False)
-    outputs = np.array([[math.nan, math.nan], [0.0, 1.0]], np.float32)
-    rows = tf.data.Dataset.from_tensor_slices((outputs, [0, 1]))
-    model = keras.Sequential([keras.Input((2,)), layers.Identity()])
-    scored = fit.score(model, head, rows)
-    assert math.isnan(scored.loss)
-    assert scored.accuracy == 0.5
-
-
-def test_score_of_no_rows_is_unknown():
-    head = Head(2, 2, logits=False, one_hot=False)
-    rows = tf.data.Dataset.from_tensor_slices((np.zeros((0, 2), np.float32), []))
-    model = keras.Sequential([keras.Input((2,)), layers.Identity()])
-    scored = fit.score(model, head, rows)
-    assert math.isnan(scored.loss)
-    assert math.isnan(scored.accuracy)
+        train(network(), easy, extra_callbacks=[Fail()], blaming=blaming)
 
 
 def test_versions_and_devices_are_named():

@@ -97,7 +97,7 @@ def test_single_unit_never_wants_one_hot_labels():
     ],
 )
 def test_loss_that_does_not_tell_is_refused(loss, came):
-    with pytest.raises(InputError, match=f"build_model: .*takes {came}; let it"):
+    with pytest.raises(InputError, match=f"model: .*takes {came}; let it"):
         read_loss(compiled(loss), THREE)
 
 

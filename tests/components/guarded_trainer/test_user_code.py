@@ -432,3 +432,60 @@ def test_changed_code_is_refused(write):
         match=rf"model\.py: expected .*{expected[:12]}.*changed since.*run the",
     ):
         user_code.check_unchanged(path, expected)
+
+
+def test_what_stands_beside_the_function_is_loaded(write):
+    code = user_code.load(
+        write(
+            "import json as augment\n"
+            "HYPERPARAMETERS = {'units': 32, 'name': None}\n"
+            "def preprocess(context): ...\n"
+            "def build_model(context): ...\n"
+        )
+    )
+    assert code.preprocess.__name__ == "preprocess"
+    assert code.augment is None  # A module that is called so is no function.
+    assert code.hyperparameters({}) == {"units": 32, "name": None}
+    assert code.hyperparameters({"units": 8.5, "name": "a"}) == {
+        "units": 8.5,
+        "name": "a",
+    }
+
+
+def test_a_file_without_defaults_takes_any_hyperparameters(write):
+    code = user_code.load(write("def build_model(context): ...\n"))
+    assert code.hyperparameters({"anything": [1]}) == {"anything": [1]}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"unit": 1}, r"of .*model\.py has \(rate, units\), but got 'unit'; did you"),
+        ({"zzz": 1}, "but got 'zzz'; correct the name"),
+        ({"units": "32"}, r"hyperparameters\.units: expected a number.*\(32\).*'32'"),
+        ({"units": True}, "expected a number, .*got True"),
+    ],
+)
+def test_other_hyperparameters_are_refused(write, given, message):
+    code = user_code.load(
+        write(
+            "HYPERPARAMETERS = {'units': 32, 'rate': 0.1}\n"
+            "def build_model(context): ...\n"
+        )
+    )
+    with pytest.raises(InputError, match=message):
+        code.hyperparameters(given)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("preprocess = 3", "`preprocess` to be a function of the context, .*a int"),
+        ("HYPERPARAMETERS = [1]", "HYPERPARAMETERS to be a dict of defaults by name"),
+        ("HYPERPARAMETERS = {'a': print}", "cannot be written as JSON"),
+        ("HYPERPARAMETERS = {'a': float('nan')}", "cannot be written as JSON"),
+    ],
+)
+def test_what_is_not_what_its_name_says_is_refused(write, line, message):
+    with pytest.raises(InputError, match=message):
+        user_code.load(write(f"{line}\ndef build_model(context): ...\n"))

@@ -25,9 +25,15 @@ from components.records.evaluation import (
 )
 from components.records.training import (
     BatchNormDrift,
+    DeviceRecord,
     Epoch,
+    Forgetting,
+    LayerReading,
+    ProbeReading,
     Recalibration,
+    Remedy,
     TrainingRecord,
+    TransferRecord,
 )
 from components.report.inputs import DataFindings, Picture, Push, ReportInputs
 
@@ -404,6 +410,178 @@ def make_not_a_number() -> ReportInputs:
     )
 
 
+def make_layers(
+    count: int, gradient: float = 0.1, drift: float = 0.0, dead: float = 0.02
+) -> tuple[LayerReading, ...]:
+    """Returns readings of dense, ReLU and BatchNorm layers in turn."""
+    layers = []
+    for k in range(count):
+        kind = ("dense", "relu", "batch_norm")[k % 3]
+        trained = kind != "relu"
+        layers.append(
+            LayerReading(
+                layer=f"net/block{k // 3}/{kind}",
+                gradient_norm=gradient * 0.8**k if trained else None,
+                gradient_mean=gradient * 0.01 if trained else None,
+                weight_norm=3.0 + k if trained else None,
+                update_ratio=gradient * 0.01 if trained else None,
+                output_mean=0.1,
+                output_std=1.0,
+                dead_share=dead if kind == "relu" else None,
+                mean_shift=drift if kind == "batch_norm" else None,
+                log_variance_ratio=drift / 2 if kind == "batch_norm" else None,
+            )
+        )
+    return tuple(layers)
+
+
+def make_probe(
+    classes: int = 3, right: float = 0.9, gap: float = 0.0, onto: int = 0, **changes
+) -> ProbeReading:
+    """Returns a look at a model that is right on the given share in training mode.
+
+    As far as inference mode falls behind, it answers class `onto`.
+    """
+    even = (1 - gap) / classes
+    shares = tuple(even + gap * (k == onto) for k in range(classes))
+    return ProbeReading(
+        **{
+            "num_examples": 96,
+            "training_loss": 2 * (1 - right) + 0.01,
+            "training_accuracy": right,
+            "inference_loss": 2 * (1 - right) + 4 * gap + 0.01,
+            "inference_accuracy": right * (1 - gap) + gap / classes,
+            "predicted_shares": shares,
+            "true_shares": (1 / classes,) * classes,
+            "recalls": (right,) * classes,
+            "output_spread": 0.4,
+            "layers": make_layers(12, 0.2 * (1.05 - right), 2.5 * gap),
+            **changes,
+        }
+    )
+
+
+def make_repaired_run() -> ReportInputs:
+    """NaN in the fourth epoch; the second attempt at a tenth of the rate succeeds."""
+    run = make_good_run()
+    assert run.training is not None
+    nan = float("nan")
+    broken = tuple(
+        layer.model_copy(update={"not_finite": ("weights", "gradients")})
+        for layer in make_layers(12, 900.0)
+    )
+
+    def epoch(loss, right, rate, attempt, probe=None):
+        return Epoch(
+            loss=loss,
+            accuracy=right,
+            held_out_loss=loss * 1.1,
+            held_out_accuracy=right * 0.97,
+            seconds=1.0,
+            learning_rate=rate,
+            attempt=attempt,
+            probe=probe or make_probe(10, right),
+        )
+
+    epochs = [
+        epoch(2.1, 0.3, 1.0, 0),
+        epoch(1.6, 0.5, 1.0, 0),
+        epoch(8.0, 0.2, 1.0, 0, make_probe(10, 0.2, 0.7, layers=make_layers(12, 90.0))),
+        epoch(nan, 0.1, 1.0, 0, make_probe(10, 0.1, 1.0, 4, layers=broken)),
+        *(epoch(1.5 * 0.7**k, 1 - 0.5 * 0.7**k, 0.1, 1) for k in range(12)),
+    ]
+    training = run.training.model_copy(
+        update={
+            "num_trainable_parameters": 1_230_000,
+            "optimizer": "SGD",
+            "loss": "sparse_categorical_crossentropy",
+            "epochs": tuple(epochs),
+            "best_epoch": 14,
+            "resumed_at": (9,),
+            "remedies": (
+                Remedy(
+                    action="lower_learning_rate",
+                    cause="not_a_number",
+                    rule="NotFinite",
+                    epoch=3,
+                    back_to_epoch=1,
+                    before=1.0,
+                    after=0.1,
+                    message="The loss became NaN in epoch 4; training went back to "
+                    "the weights of epoch 2 at a tenth of the learning rate.",
+                    helped=True,
+                ),
+                Remedy(
+                    action="clip_gradients",
+                    cause="exploding_gradient",
+                    epoch=11,
+                    after=1.0,
+                    message="Gradients are clipped to a global norm of 1.",
+                ),
+            ),
+            "device": DeviceRecord(
+                devices=("GPU: a fast one", "CPU"),
+                strategy="mirrored",
+                num_replicas=2,
+                precision="mixed_bfloat16",
+                xla=True,
+                notes=("bfloat16 has the range of float32, so no loss is scaled",),
+            ),
+            "data_fingerprints": {"train": "ab" * 32},
+        }
+    )
+    return dataclasses.replace(run, title="repaired", training=training)
+
+
+def make_watched_gap_run() -> ReportInputs:
+    """Training mode learns, and inference mode falls onto one class."""
+    run = make_mode_gap_run()
+    assert run.training is not None
+    epochs = tuple(
+        epoch.model_copy(
+            update={
+                "learning_rate": 1e-3,
+                "probe": make_probe(3, 0.5 + 0.1 * k, min(1.0, 0.25 * k), onto=1),
+            }
+        )
+        for k, epoch in enumerate(improving_epochs(6))
+    )
+    training = run.training.model_copy(update={"epochs": epochs})
+    return dataclasses.replace(run, title="watched-gap", training=training)
+
+
+def make_transfer_run() -> ReportInputs:
+    """A head trained on a frozen base, then two blocks fine-tuned."""
+    run = make_good_run()
+    assert run.training is not None
+    epochs = tuple(
+        epoch.model_copy(
+            update={
+                "phase": "head" if k < 6 else "fine_tuning",
+                "learning_rate": 1e-3 if k < 6 else 1e-5,
+            }
+        )
+        for k, epoch in enumerate(improving_epochs(10))
+    )
+    transfer = TransferRecord(
+        backbone="EfficientNetB0",
+        weights="imagenet",
+        num_base_layers=237,
+        unfrozen_layers=30,
+        head_held_out_accuracy=0.91,
+        tuned_held_out_accuracy=0.95,
+        moved=tuple(
+            Forgetting(layer=f"block{k}_conv", distance=0.2 / (k + 1))
+            for k in range(30)
+        ),
+        tuning_kept=True,
+    )
+    training = run.training.model_copy(
+        update={"epochs": epochs, "transfer": transfer, "best_epoch": None}
+    )
+    return dataclasses.replace(run, title="transfer", training=training)
+
+
 def make_picture(pixels: np.ndarray) -> Picture:
     """Encodes uint8 pixels, shape (height, width) or (height, width, 3), as PNG."""
     file = io.BytesIO()
@@ -514,6 +692,9 @@ RUNS: dict[str, Callable[[], ReportInputs]] = {
     "hundred-classes": make_many_classes,
     "two-classes": make_two_classes,
     "not-a-number": make_not_a_number,
+    "repaired": make_repaired_run,
+    "watched-gap": make_watched_gap_run,
+    "transfer": make_transfer_run,
     "leaked": make_leaked_digits,
     "leaked-and-judged": make_judged_on_leaked_digits,
 }
@@ -542,6 +723,31 @@ def many_classes() -> ReportInputs:
 @pytest.fixture
 def not_a_number_run() -> ReportInputs:
     return make_not_a_number()
+
+
+@pytest.fixture
+def repaired_run() -> ReportInputs:
+    return make_repaired_run()
+
+
+@pytest.fixture
+def watched_gap_run() -> ReportInputs:
+    return make_watched_gap_run()
+
+
+@pytest.fixture
+def transfer_run() -> ReportInputs:
+    return make_transfer_run()
+
+
+@pytest.fixture(scope="session")
+def probe():
+    return make_probe
+
+
+@pytest.fixture(scope="session")
+def layers():
+    return make_layers
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-import math
 
 import pytest
 
 from components.labels import ClassTable
 from components.records.evaluation import CANDIDATE, EvaluationRecord, ModelResult
-from components.records.training import BatchNormDrift
 from components.report import charts
 
 
@@ -91,45 +89,6 @@ def test_modes_need_two_to_compare(mode_gap_run, many_classes):
 def test_modes_without_finite_numbers_say_so(not_a_number_run):
     for chart in charts.modes(not_a_number_run.evaluation):
         assert set(chart.texts) == {"not a number"}
-
-
-def test_curves_mark_the_epoch_whose_weights_were_kept(good_run, mode_gap_run):
-    assert {chart.marked for chart in charts.curves(good_run.training)} == {10}
-    assert {chart.marked for chart in charts.curves(mode_gap_run.training)} == {2}
-
-
-def test_curves_of_no_epochs_are_not_drawn(good_run):
-    without = good_run.training.model_copy(update={"epochs": ()})
-    assert charts.curves(without) == ()
-
-
-def test_broken_epochs_are_counted(not_a_number_run, good_run):
-    assert charts.broken_epochs(not_a_number_run.training.epochs) == 3
-    assert charts.broken_epochs(good_run.training.epochs) == 0
-
-
-def drift(layer, size):
-    return BatchNormDrift(
-        layer=layer, mean_shift=size, log_variance_ratio=size, initial_share=0
-    )
-
-
-def test_batch_norm_shows_the_layers_that_drifted_most_in_the_models_order():
-    drifts = [drift(f"bn{k}", k) for k in range(charts.MAX_BARS + 5)]
-    shift, ratio = charts.batch_norm(drifts[::-1])
-    assert shift.labels == ratio.labels
-    assert shift.labels == tuple(f"bn{k}" for k in range(24, 4, -1))
-
-
-def test_batch_norm_shows_a_layer_that_is_not_a_number_first_of_all():
-    drifts = [drift(f"bn{k}", 9) for k in range(charts.MAX_BARS)]
-    shift, _ = charts.batch_norm([*drifts, drift("broken", math.nan)])
-    assert "broken" in shift.labels
-    assert "the largest is not a number in layer broken" in shift.alt
-
-
-def test_batch_norm_of_no_layers_is_not_drawn():
-    assert charts.batch_norm(()) == ()
 
 
 @pytest.mark.parametrize(

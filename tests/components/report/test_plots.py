@@ -7,7 +7,17 @@ import matplotlib
 import pytest
 
 from components.report import plots
-from components.report.charts import BarChart, HeatMap, LineChart, Series
+from components.report.charts import (
+    BarChart,
+    Course,
+    EpochMap,
+    Event,
+    HeatMap,
+    LineChart,
+    Scale,
+    Series,
+    StackedChart,
+)
 
 BARS = BarChart(
     id="bars",
@@ -24,7 +34,7 @@ LINES = LineChart(
         Series("training", (2.0, 1.0, 0.5)),
         Series("held-out", (2.1, 1.2, 0.9)),
     ),
-    marked=1,
+    course=Course(3, kept=1),
     alt="Two lines.",
 )
 HEAT_MAP = HeatMap(
@@ -35,7 +45,36 @@ HEAT_MAP = HeatMap(
     shares=((0.75, 0.25), (None, None)),
     alt="A matrix.",
 )
-CHARTS = pytest.mark.parametrize("chart", [BARS, LINES, HEAT_MAP], ids=lambda c: c.id)
+EVENTFUL = Course(
+    num_epochs=3,
+    rolled_back=(1,),
+    branches=((0, 1),),
+    events=(Event(-1, "resumed"), Event(1, "rolled back"), Event(2, "remedy")),
+    kept=2,
+)
+BANDS = StackedChart(
+    id="bands",
+    title="Predicted classes",
+    edges=(0, 1, 2, 3),
+    series=(Series("cat", (0.5, None, 0.1)), Series("dog", (0.5, None, 0.9))),
+    course=EVENTFUL,
+    reference=(0.4, 0.6),
+    reference_name="labels",
+    alt="Two bands.",
+)
+MAP = EpochMap(
+    id="layers",
+    title="Gradient norm",
+    labels=("first", "last"),
+    edges=(0, 1, 2, 3),
+    values=((-12.0, math.nan, 9.0), (None, math.inf, 0.0)),
+    scale=Scale(-9, 3, True, ((-9, "1e-9"), (0, "1")), "gradient norm"),
+    course=EVENTFUL,
+    alt="Two rows.",
+)
+CHARTS = pytest.mark.parametrize(
+    "chart", [BARS, LINES, HEAT_MAP, BANDS, MAP], ids=lambda c: c.id
+)
 
 
 def texts(svg):
@@ -115,36 +154,6 @@ def test_bars_show_values_that_are_no_numbers_in_words():
         alt="",
     )
     assert set(chart.texts) <= texts(plots.draw(chart))
-
-
-def test_lines_mark_epochs_that_are_not_finite():
-    chart = dataclasses.replace(
-        LINES, series=(Series("training", (1.0, math.nan, math.inf)),)
-    )
-    assert "not finite" in texts(plots.draw(chart))
-    assert "not finite" not in texts(plots.draw(LINES))
-
-
-@pytest.mark.parametrize(
-    ("losses", "logarithmic"),
-    [
-        ((1.0, 99.0), False),
-        ((1.0, 100.0), True),
-        ((0.0, 100.0), False),
-        ((-1.0, 100.0), False),
-        ((1.0, 1e30), True),
-        ((0.0, 0.0), False),
-    ],
-    ids=["below", "at-the-limit", "zero", "negative", "diverged", "all-zero"],
-)
-def test_losses_of_very_different_size_get_a_log_axis(losses, logarithmic):
-    svg = plots.draw(dataclasses.replace(LINES, series=(Series("loss", losses),)))
-    assert ("Loss (logarithmic)" in texts(svg)) is logarithmic
-
-
-def test_one_epoch_is_drawn():
-    chart = dataclasses.replace(LINES, series=(Series("loss", (0.3,)),), marked=0)
-    assert "weights kept" in texts(plots.draw(chart))
 
 
 @pytest.mark.parametrize("size", [1, 2, 12, 13, 30])

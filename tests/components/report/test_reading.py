@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 import pathlib
 
 import numpy as np
@@ -8,6 +9,7 @@ from tfx.types import standard_artifacts
 from components import artifact_io
 from components.artifacts import GuardFindings
 from components.findings import Verdict
+from components.records.training import FORMAT_VERSION, TRAINING_RECORD_FILE
 from components.report import reading
 from components.report.inputs import Push
 from components.report.reading import read_data_inputs, read_inputs
@@ -46,6 +48,105 @@ def test_a_pushed_model_that_says_nothing_is_not_pushed(tmp_path):
     pushed_model = standard_artifacts.PushedModel()
     pushed_model.uri = str(tmp_path)
     assert read_inputs({"pushed_model": [pushed_model]}, "t").push == Push(False)
+
+
+@pytest.fixture
+def read_training(tmp_path):
+    """Reads a record of a training back, written as the given text."""
+
+    def read_training(text):
+        run = standard_artifacts.ModelRun()
+        run.uri = str(tmp_path)
+        artifact_io.write_text(run.uri, TRAINING_RECORD_FILE, text)
+        inputs = read_inputs({"model_run": [run]}, "t")
+        return inputs.training, inputs.unreadable.get("training")
+
+    return read_training
+
+
+def test_a_training_with_losses_that_are_not_finite_is_read(
+    read_training, repaired_run, not_a_number_run
+):
+    for run in (repaired_run, not_a_number_run):
+        read, why = read_training(run.training.to_json())
+        assert why is None
+        # NaN is not equal to itself.
+        assert read.to_json() == run.training.to_json()
+
+
+FORMAT_1 = {
+    "format_version": 1,
+    "class_names": ["a", "b"],
+    "num_parameters": 10,
+    "num_train_examples": 90,
+    "num_held_out": 10,
+    "batch_size": 32,
+    "steps_per_epoch": 3,
+    "epochs": [
+        {
+            "loss": 0.5,
+            "accuracy": 0.8,
+            "held_out_loss": "NaN",
+            "held_out_accuracy": None,
+            "seconds": 1.0,
+        }
+    ],
+    "best_epoch": 0,
+    "stopped_because": "all 1 epochs were trained",
+    "batch_norm": [
+        {
+            "layer": "bn",
+            "mean_shift": 0.1,
+            "log_variance_ratio": 0.2,
+            "initial_share": 0.3,
+        }
+    ],
+    "recalibration": {
+        "kept": True,
+        "num_examples": 90,
+        "num_held_out": 10,
+        "loss_before": 1.0,
+        "loss_after": 0.5,
+        "accuracy_before": 0.4,
+        "accuracy_after": 0.9,
+    },
+    "export_max_difference": 1e-7,
+    "findings": [],
+    "seed": 0,
+    "seconds": 3.0,
+    "versions": {"keras": "3.12.0"},
+    "devices": ["CPU"],
+}
+
+
+def test_a_record_of_format_1_is_read_as_far_as_it_goes(read_training):
+    read, why = read_training(json.dumps(FORMAT_1))
+    assert why is None
+    assert read.format_version == 1
+    assert read.epochs[0].probe is None
+    assert read.remedies == ()
+
+
+@pytest.mark.parametrize("more", [{}, {"a_new_field": 7}], ids=["same", "more-fields"])
+def test_a_record_of_a_newer_format_is_refused_with_a_way_out(read_training, more):
+    record = {**FORMAT_1, "format_version": FORMAT_VERSION + 1, **more}
+    read, why = read_training(json.dumps(record))
+    assert read is None
+    assert why == (
+        "training_record.json is of format 3, but this version reads formats 1 to 2; "
+        "make the report with the version that made the record"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"format_version": "x"}'],
+    ids=lambda text: text or "empty",
+)
+def test_what_is_no_record_of_a_training_is_unreadable(read_training, text):
+    read, why = read_training(text)
+    assert read is None
+    assert "ValidationError" in why
 
 
 def test_data_without_any_findings_block():

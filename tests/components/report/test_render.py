@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import html.parser
+import random
 import re
 import subprocess
 import sys
@@ -10,6 +11,13 @@ import pytest
 from components import findings
 from components.findings import Subject, Verdict
 from components.labels import ClassTable
+from components.records.training import (
+    DeviceRecord,
+    Epoch,
+    LayerReading,
+    Remedy,
+    TransferRecord,
+)
 from components.report import plots
 from components.report.inputs import DataFindings, Push, ReportInputs
 from components.report.render import render_report
@@ -23,6 +31,9 @@ SECTIONS = (
     "confusion",
     "modes",
     "training",
+    "transfer",
+    "probe",
+    "layers",
     "batchnorm",
     "classes",
     "facts",
@@ -57,22 +68,13 @@ class Page(html.parser.HTMLParser):
         self.ids += [value for name, value in attrs if name == "id"]
 
 
-def test_every_run_gives_a_whole_page(any_run):
+def test_every_run_gives_a_whole_page_that_needs_nothing_but_itself(any_run):
     text = render_report(any_run)
     page = Page(text)
     assert set(SECTIONS) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
     assert "could not be drawn" not in text
     assert "None" not in text
-
-
-def test_the_same_run_gives_the_same_page(mode_gap_run):
-    assert render_report(mode_gap_run) == render_report(mode_gap_run)
-
-
-def test_the_page_needs_nothing_but_itself(any_run):
-    text = render_report(any_run)
-    page = Page(text)
     assert not page.tags & {"script", "link", "iframe", "object", "form"}
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     pictures = [v for name, v in page.attributes if name == "src"]
@@ -81,6 +83,10 @@ def test_the_page_needs_nothing_but_itself(any_run):
     assert all(link.startswith("#") for link in links)
     assert {link[1:] for link in links} <= set(page.ids)
     assert not re.search(r"https?://|@import|url\((?!#)", text)
+
+
+def test_the_same_run_gives_the_same_page(mode_gap_run):
+    assert render_report(mode_gap_run) == render_report(mode_gap_run)
 
 
 def test_the_verdict_comes_first_in_words_and_icon(mode_gap_run):
@@ -93,11 +99,12 @@ def test_the_verdict_comes_first_in_words_and_icon(mode_gap_run):
     assert "<title>Blocked – batchnorm-gap</title>" in text
 
 
-def test_pictures_say_how_good_and_bad_look(mode_gap_run):
-    text = render_report(mode_gap_run)
+def test_pictures_say_how_good_and_bad_look(watched_gap_run):
+    text = render_report(watched_gap_run)
     pictures = text.count("<figure>")
-    assert pictures == 6
-    assert text.count("<b>Healthy:</b> ") == text.count("<b>Unhealthy:</b> ") == 6
+    assert pictures == 12
+    assert text.count("<b>Healthy:</b> ") == pictures
+    assert text.count("<b>Unhealthy:</b> ") == pictures
     assert text.count('role="img"') == text.count("aria-label=") - text.count(
         'role="region" aria-label'
     ) - text.count("<nav aria-label")
@@ -173,7 +180,7 @@ def test_hostile_texts_in_leaked_groups_are_escaped(leak, group):
     text.encode("utf-8")
 
 
-def test_every_text_from_data_is_escaped(mode_gap_run):
+def test_every_text_from_data_is_escaped(mode_gap_run, probe):
     verdict = Verdict.of(
         [
             findings.find(
@@ -217,6 +224,46 @@ def test_every_text_from_data_is_escaped(mode_gap_run):
                     "batch_norm": (batch_norm,),
                     "stopped_because": HOSTILE,
                     "devices": (HOSTILE,),
+                    "optimizer": HOSTILE,
+                    "loss": HOSTILE,
+                    "class_names": (HOSTILE, "b", "c"),
+                    "epochs": (
+                        Epoch(
+                            phase=HOSTILE,
+                            loss=1.0,
+                            probe=probe(
+                                layers=[
+                                    LayerReading(
+                                        layer=HOSTILE,
+                                        gradient_norm=1.0,
+                                        not_finite=(HOSTILE,),
+                                    )
+                                ]
+                            ),
+                        ),
+                    ),
+                    "remedies": (
+                        Remedy(
+                            action=HOSTILE,
+                            cause=HOSTILE,
+                            rule=HOSTILE,
+                            epoch=0,
+                            message=HOSTILE,
+                        ),
+                    ),
+                    "device": DeviceRecord(
+                        devices=(HOSTILE,),
+                        strategy=HOSTILE,
+                        precision=HOSTILE,
+                        notes=(HOSTILE,),
+                    ),
+                    "transfer": TransferRecord(
+                        backbone=HOSTILE,
+                        weights=HOSTILE,
+                        num_base_layers=1,
+                        unfrozen_layers=1,
+                    ),
+                    "data_fingerprints": {HOSTILE: HOSTILE},
                 }
             ),
             classes=ClassTable(
@@ -265,6 +312,26 @@ def test_class_names_of_any_length_are_shown_whole_in_the_table(good_run, length
     )
     assert f"<bdi>{labels[3]}</bdi>" in text
     assert "could not be drawn" not in text
+
+
+def test_a_page_of_a_long_training_of_a_large_model_stays_small(
+    good_run, probe, layers
+):
+    rng = random.Random(0)
+    looks = [
+        probe(
+            10,
+            layers=tuple(
+                layer.model_copy(update={"dead_share": rng.random()})
+                for layer in layers(200, 10 ** rng.uniform(-9, 3))
+            ),
+        )
+        for _ in range(10)
+    ]
+    epochs = [Epoch(loss=rng.random(), probe=rng.choice(looks)) for _ in range(500)]
+    training = good_run.training.model_copy(update={"epochs": tuple(epochs)})
+    text = render_report(ReportInputs(verdict=Verdict(), training=training))
+    assert len(text) < 1_000_000
 
 
 _WITHOUT_HEAVY_MODULES = """

@@ -2,13 +2,23 @@
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components import findings
 from components.causes import CATALOGUE, Severity
 from components.findings import Verdict
 from components.labels import ClassTable
 from components.records.evaluation import EvaluationRecord
+from components.records.training import (
+    Epoch,
+    LayerReading,
+    ProbeReading,
+    Remedy,
+    TrainingRecord,
+)
 from components.report import view
+from components.report.charts import BarChart
 from components.report.inputs import DataFindings, Push, ReportInputs
 from components.report.view import build_view
 
@@ -145,7 +155,15 @@ def test_every_part_but_the_verdict_may_be_absent():
 def test_without_a_model_one_part_stands_for_all_that_would_show_it(leaked_digits):
     model = section(leaked_digits, "model")
     assert model.absent.startswith("No model was trained: what blocks stops a run")
-    assert model.also == ("confusion", "modes", "training", "batchnorm")
+    assert model.also == (
+        "confusion",
+        "modes",
+        "training",
+        "transfer",
+        "probe",
+        "layers",
+        "batchnorm",
+    )
 
 
 def test_data_that_pass_are_said_to_pass_and_nothing_more(leaked_digits):
@@ -213,7 +231,8 @@ def test_a_part_that_could_not_be_read_says_why(good_run):
     )
     expected = "Could not be read: ValueError: no JSON"
     assert section(inputs, "training").absent == expected
-    assert section(inputs, "batchnorm").absent == expected
+    for part in ("probe", "layers", "batchnorm"):
+        assert section(inputs, part).absent == expected
     assert build_view(inputs).headline.push.endswith("unknown: no file")
 
 
@@ -324,7 +343,103 @@ def test_facts_name_what_is_needed_to_repeat_the_run(mode_gap_run):
     assert "Pushed as" not in facts
 
 
+def test_facts_name_what_shaped_the_model(repaired_run):
+    facts = dict(build_view(repaired_run).facts)
+    assert facts["Parameters"] == "1,234,567, 1,230,000 trainable"
+    assert facts["Optimizer"] == "SGD"
+    assert facts["Loss"] == "sparse_categorical_crossentropy"
+    assert facts["Data of train (SHA-256)"] == "ab" * 32
+
+
+def test_transfer_learning_has_a_part_only_where_there_was_some(transfer_run, good_run):
+    ids = [part.id for part in build_view(transfer_run).sections]
+    assert ids.index("transfer") == ids.index("training") + 1
+    assert "transfer" not in {part.id for part in build_view(good_run).sections}
+    assert section(good_run, "training").also == ("transfer",)
+
+
 def test_versions_that_differ_are_both_named(mode_gap_run):
     versions = dict(build_view(mode_gap_run).versions)
     assert versions["keras"] == "3.12.0 (training), 3.12.1 (evaluation)"
     assert versions["tfx"] == "1.16.0"
+
+
+_NUMBERS = st.none() | st.floats()
+_NAMES = st.text(max_size=6)
+_LAYERS = st.builds(
+    LayerReading,
+    layer=_NAMES,
+    gradient_norm=_NUMBERS,
+    weight_norm=_NUMBERS,
+    update_ratio=_NUMBERS,
+    dead_share=_NUMBERS,
+    saturated_share=_NUMBERS,
+    mean_shift=_NUMBERS,
+    log_variance_ratio=_NUMBERS,
+    not_finite=st.lists(st.sampled_from(["weights", "outputs"]), max_size=2),
+)
+_PROBES = st.builds(
+    ProbeReading,
+    num_examples=st.integers(0, 9),
+    training_loss=_NUMBERS,
+    training_accuracy=_NUMBERS,
+    inference_loss=_NUMBERS,
+    inference_accuracy=_NUMBERS,
+    predicted_shares=st.lists(st.floats(0, 1), max_size=3),
+    true_shares=st.lists(st.floats(0, 1), max_size=3),
+    layers=st.lists(_LAYERS, max_size=3),
+)
+_EPOCHS = st.builds(
+    Epoch,
+    loss=_NUMBERS,
+    accuracy=_NUMBERS,
+    held_out_loss=_NUMBERS,
+    held_out_accuracy=_NUMBERS,
+    learning_rate=_NUMBERS,
+    phase=st.sampled_from(["training", "head", "fine_tuning"]),
+    probe=st.none() | _PROBES,
+)
+_REMEDIES = st.builds(
+    Remedy,
+    action=_NAMES,
+    cause=_NAMES,
+    epoch=st.integers(-1, 9),
+    back_to_epoch=st.none() | st.integers(-1, 9),
+    before=_NUMBERS,
+    after=_NUMBERS,
+    message=_NAMES,
+    helped=st.none() | st.booleans(),
+)
+
+
+@given(
+    epochs=st.lists(_EPOCHS, max_size=5),
+    remedies=st.lists(_REMEDIES, max_size=3),
+    resumed_at=st.lists(st.integers(-1, 9), max_size=2),
+    best_epoch=st.none() | st.integers(0, 9),
+)
+def test_any_training_is_shown(epochs, remedies, resumed_at, best_epoch):
+    training = TrainingRecord(
+        class_names=("a", "b"),
+        num_parameters=1,
+        num_train_examples=1,
+        num_held_out=0,
+        batch_size=1,
+        steps_per_epoch=1,
+        epochs=epochs,
+        best_epoch=best_epoch,
+        stopped_because="",
+        remedies=remedies,
+        resumed_at=resumed_at,
+        seed=0,
+        seconds=0,
+        versions={},
+    )
+    page = build_view(ReportInputs(verdict=Verdict(), training=training))
+    parts = {part.id: part for part in page.sections}
+    assert parts["probe"].absent or any(epoch.probe for epoch in epochs)
+    for part in parts.values():
+        charts = [*part.charts, *(c for f in part.figures for c in f.charts)]
+        assert "None" not in " ".join((*part.intro, *(chart.alt for chart in charts)))
+        for chart in charts:
+            assert isinstance(chart, BarChart) or chart.course.num_epochs == len(epochs)
