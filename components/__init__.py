@@ -31,6 +31,9 @@ if TYPE_CHECKING:
         export_guarded as export_guarded,
     )
     from components.guarded_trainer.fit_guarded import fit_guarded as fit_guarded
+    from components.guarded_trainer.transfer.notebook import (
+        fit_transfer as fit_transfer,
+    )
     from components.image_example_gen.component import (
         ImageExampleGen as ImageExampleGen,
     )
@@ -58,6 +61,7 @@ _MODULES = {
     "Report": "components.report.component",
     "export_guarded": "components.guarded_trainer.export_guarded",
     "fit_guarded": "components.guarded_trainer.fit_guarded",
+    "fit_transfer": "components.guarded_trainer.transfer.notebook",
 }
 
 __all__ = sorted(_MODULES)

@@ -106,7 +106,8 @@ class Remedy(Settings):
 
     action: str
     """`lower_learning_rate`, `raise_learning_rate`, `clip_gradients`,
-    `lower_batch_norm_momentum` or `recalibrate_batch_norm`."""
+    `lower_batch_norm_momentum`, `recalibrate_batch_norm` or
+    `roll_back_fine_tuning`."""
     cause: str
     """Id of the cause in the catalogue that it answers."""
     rule: str = ""

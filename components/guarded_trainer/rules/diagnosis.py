@@ -114,9 +114,8 @@ def _learning(case: Case, stopped_because: str) -> Iterator[Finding]:
         outcome.level is Level.FAIR and not outcome.by_heart
     ):
         return
-    symptom = None
-    if not outcome.by_heart or outcome.level is Level.NOTHING:
-        symptom = explain(case)
+    # What was learnt well, if by heart, was trained well: look at the labels.
+    symptom = explain(case) if outcome.level is not Level.FAIR else None
     told = _told(case, stopped_because)
     if symptom is not None:
         yield _blocking(symptom, told)

@@ -166,6 +166,7 @@ def test_stalled_rate_is_raised(blobs):
     assert len(fitted.epochs) == 13
 
 
+@pytest.mark.slow
 def test_momentum_is_the_users_own_again_in_the_end(blobs):
     norm = layers.BatchNormalization(momentum=0.9999)
     model = network(keras.optimizers.Adam(0.05), norm)
@@ -258,7 +259,7 @@ def decaying():
 @pytest.mark.parametrize(
     ("make", "kills"),
     [
-        pytest.param(adam, [(2, None)], id="after an epoch"),
+        pytest.param(adam, [(2, None)], id="after an epoch", marks=pytest.mark.slow),
         pytest.param(breaking, [(1, 2)], id="after a remedy"),
         *(
             pytest.param(make, kills, id=id_, marks=pytest.mark.slow)
@@ -300,6 +301,7 @@ def test_interrupted_training_ends_as_an_undisturbed_one(blobs, tmp_path, make, 
     assert not os.path.exists(config.checkpoint_dir)
 
 
+@pytest.mark.slow
 def test_checkpoints_of_another_configuration_are_not_taken_up(blobs, tmp_path):
     config = PLAIN.model_copy(update={"checkpoint_dir": str(tmp_path)})
     with pytest.raises(KeyboardInterrupt):

@@ -12,6 +12,7 @@ from components.guarded_trainer import fit, modes
 from components.guarded_trainer.config import TrainingConfig
 from components.guarded_trainer.head import read_head
 from components.guarded_trainer.reading.arrays import read_arrays
+from components.guarded_trainer.recalibration import repair
 from components.guarded_trainer.scoring import Scorer
 
 pytestmark = pytest.mark.slow
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 def three_pictures():
     china, flower = load_sample_images().images
-    crops = (china, flower, china[:200, :300, ::-1])
+    crops = (china, flower, flower[:200, :300])
     return np.stack([tf.image.resize(crop, (32, 32)).numpy() for crop in crops])
 
 
@@ -31,7 +32,7 @@ def test_five_epochs_on_three_pictures():
         weights=None, classes=3, input_shape=(32, 32, 3)
     )
     model.compile(
-        keras.optimizers.Adam(1e-4), "categorical_crossentropy", metrics=["accuracy"]
+        keras.optimizers.Adam(0.001), "categorical_crossentropy", metrics=["accuracy"]
     )
     data = read_arrays((pictures, np.eye(3)), None, 3)
     head, _ = read_head(model, 3, pictures)
@@ -53,8 +54,6 @@ def test_five_epochs_on_three_pictures():
     # One pass over the data, and no further epoch.
     rows = data.fitted()
     assert Scorer(model, head).score(rows).accuracy < 0.7
-    from components.guarded_trainer.recalibration import repair
-
     mended = repair(
         model,
         head,

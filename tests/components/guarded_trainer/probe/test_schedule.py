@@ -21,8 +21,8 @@ def test_short_epochs_are_looked_at_in_the_beginning_and_now_and_then():
 @pytest.mark.parametrize(
     ("steps", "every"),
     [
-        pytest.param(384, 1, id="exactly-within-the-share"),
-        pytest.param(383, 2, id="just-beyond"),
+        pytest.param(512, 1, id="exactly-within-the-share"),
+        pytest.param(511, 2, id="just-beyond"),
         pytest.param(1, 10, id="one-step"),
         pytest.param(0, 10, id="no-steps"),
     ],

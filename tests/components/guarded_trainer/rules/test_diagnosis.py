@@ -456,3 +456,12 @@ def test_hard_task_may_allow_little_if_that_little_is_certain(
     verdict = judged(facts(num_held_out=rows), epochs)
     assert blocking(verdict) == (["no_signal"] if blocks else [])
     assert "no_signal" in {finding.cause for finding in verdict.findings}
+
+
+def test_poor_model_without_any_gain_on_held_out_rows_is_explained_all_the_same(
+    judged, facts, noisy
+):
+    epochs = noisy(held_out_accuracy=0.48)
+    assert blocking(judged(facts(), epochs)) == ["no_signal"]
+    epochs[2] = epochs[2].model_copy(update={"loss": 50.0})
+    assert blocking(judged(facts(input_scale=60.0), epochs)) == ["unscaled_input"]
