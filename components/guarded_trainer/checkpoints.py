@@ -182,6 +182,14 @@ class Checkpoints:
         tf.io.gfile.rename(unfinished, self._journal, overwrite=True)
         return epochs
 
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # Nobody could find a temporary folder again.
+        if self._temporary:
+            self.remove()
+
     def remove(self) -> None:
         """Removes the folder's checkpoints, and the folder if nothing else is in it."""
         if self._temporary:

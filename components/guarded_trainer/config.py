@@ -8,6 +8,7 @@ import pydantic
 from components.guarded_trainer.augmentation.settings import AugmentationConfig
 from components.guarded_trainer.device.settings import DeviceConfig
 from components.guarded_trainer.losses.settings import LossConfig
+from components.guarded_trainer.reading.settings import ReadingConfig
 from components.guarded_trainer.remedies.settings import RemedyConfig
 from components.guarded_trainer.rules.limits import RuleLimits
 from components.guarded_trainer.schedule.settings import ScheduleConfig
@@ -70,6 +71,8 @@ class TrainingConfig(Settings):
     """The learning rate over time, and the size of a step."""
     augmentation: AugmentationConfig = AugmentationConfig()
     """How pictures are varied while training."""
+    reading: ReadingConfig = ReadingConfig()
+    """How much memory and disk reading the training split may take."""
     device: DeviceConfig = DeviceConfig()
     """Device, precision and distribution."""
     rules: RuleLimits = RuleLimits()
@@ -85,7 +88,8 @@ class TrainingConfig(Settings):
     recalibrate_batch_norm: bool = True
     """Whether the moving statistics of BatchNorm layers are replaced by the
     training data's own after training (Wu and Johnson 2021, arXiv:2105.07576),
-    where that does no harm on held-out rows."""
+    where that does no harm on held-out rows. Where it is false, the remedies leave
+    their momentum alone, too."""
     recalibration_examples: int = pydantic.Field(default=10_000, ge=1)
     """Most training examples the statistics are estimated from; the paper finds
     1,000 to 10,000 enough."""

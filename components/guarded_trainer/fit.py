@@ -106,41 +106,42 @@ def fit(
     variables.build_optimizer(model)
     folder = checkpoint_dir or config.checkpoint_dir
     key = make_key(model, data, config, class_weight) if folder else ""
-    checkpoints = Checkpoints(checkpoint_folder(folder) if folder else None, key)
-    saved = checkpoints.latest()
-    agreed = least(model.distribute_strategy, saved.number if saved else -1)
-    if saved and agreed != saved.number:
-        # Another worker was killed before it had saved as much.
-        saved = checkpoints.find(agreed) if agreed >= 0 else None
-    initial = checkpoints.find(0) if saved else None
-    if initial:
-        # What was known before the first step is seen again as it was.
-        variables.restore(model, checkpoints.arrays(initial))
-    notes = () if saved else _choose_rate(model, head, data, config, class_weight)
-    watch = Watch(model, head, data, config, batch_norm_layers)
-    board = (
-        TensorBoard(log_dir, first_step=saved.number if saved else 0)
-        if log_dir
-        else None
-    )
-    plan = Plan(
-        model,
-        head,
-        data,
-        config,
-        batch_norm_layers,
-        class_weight,
-        extra_callbacks=(*([board] if board else []), *extra_callbacks),
-        blaming=blaming,
-        **({"on_reading": board.write_reading} if board else {}),
-    )
-    loop = Loop(plan, watch, checkpoints, notes)
-    if saved:
-        loop.take_up(saved)
-    loop.run()
-    fitted = _conclude(loop, plan, watch)
-    # Not before all is done: what is killed on the way is done again.
-    checkpoints.remove()
+    folder = checkpoint_folder(folder) if folder else None
+    with Checkpoints(folder, key) as checkpoints:
+        saved = checkpoints.latest()
+        agreed = least(model.distribute_strategy, saved.number if saved else -1)
+        if saved and agreed != saved.number:
+            # Another worker was killed before it had saved as much.
+            saved = checkpoints.find(agreed) if agreed >= 0 else None
+        initial = checkpoints.find(0) if saved else None
+        if initial:
+            # What was known before the first step is seen again as it was.
+            variables.restore(model, checkpoints.arrays(initial))
+        notes = () if saved else _choose_rate(model, head, data, config, class_weight)
+        watch = Watch(model, head, data, config, batch_norm_layers)
+        board = (
+            TensorBoard(log_dir, first_step=saved.number if saved else 0)
+            if log_dir
+            else None
+        )
+        plan = Plan(
+            model,
+            head,
+            data,
+            config,
+            batch_norm_layers,
+            class_weight,
+            extra_callbacks=(*([board] if board else []), *extra_callbacks),
+            blaming=blaming,
+            **({"on_reading": board.write_reading} if board else {}),
+        )
+        loop = Loop(plan, watch, checkpoints, notes)
+        if saved:
+            loop.take_up(saved)
+        loop.run()
+        fitted = _conclude(loop, plan, watch)
+        # Not before all is done: what is killed on the way is done again.
+        checkpoints.remove()
     return dataclasses.replace(fitted, seconds=time.monotonic() - started)
 
 

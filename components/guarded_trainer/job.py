@@ -152,6 +152,7 @@ def _read(job: Job, code: UserCode | None) -> TrainingSplit:
         job.config.held_out_share,
         job.config.min_held_out,
         batch_size=job.config.batch_size,
+        reading=job.config.reading,
     )
 
 

@@ -256,6 +256,8 @@ class Loop:
             barred = {"lower_learning_rate", "raise_learning_rate", "clip_gradients"}
         elif not actions.can_clip(model, policy.CLIP_NORM):
             barred = {"clip_gradients"}
+        if not self._plan.config.recalibrate_batch_norm:
+            barred.add("lower_batch_norm_momentum")
         allowed = tuple(a for a in settings.allowed if a not in barred)
         return settings.model_copy(update={"allowed": allowed})
 

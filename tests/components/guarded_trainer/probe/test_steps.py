@@ -50,6 +50,30 @@ def test_one_step_is_enough_and_zero_weights_that_move_are_infinitely_far():
     assert watch.update_ratios["m/b"] == np.inf
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
+def test_ratio_of_many_weights_is_that_of_a_sample_of_all_units(optimizer):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            layers.Dense(1000),
+            layers.Dense(600, name="a", use_bias=False),
+        ],
+        name="m",
+    )
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(True))
+    model.optimizer.learning_rate = 0.1
+    before = [np.array(v) for v in model.layers[1].weights]
+    watch = WatchSteps()
+    model.fit(X, Y, batch_size=40, callbacks=[watch], verbose=0)
+    moved = [
+        np.array(v) - old
+        for v, old in zip(model.layers[1].weights, before, strict=True)
+    ]
+    exact = np.linalg.norm(moved[0]) / np.linalg.norm(before[0])
+    assert watch.update_ratios["m/a"] == pytest.approx(exact, rel=0.05)
+
+
 def test_weights_that_stay_have_ratio_0():
     model, watch = make(keras.optimizers.SGD(0.0)), WatchSteps()
     model.fit(X, Y, callbacks=[watch], verbose=0)
