@@ -12,7 +12,9 @@ remedy, is of a cause that the recipe names. It is mended if nothing blocks and 
 evaluation rows show 90 % of what the healthy recipe beside it gains over guessing, or
 no less than chance explains. A healthy training that is blocked is a false alarm. A
 fault that does no harm with some seed (no remedy was taken, and three quarters of that
-gain are there) is no failure, and is left out.
+gain are there) is no failure, and is left out; so is a healthy recipe that comes to
+nothing by itself with some seed (less than a tenth of the possible gain). Both are
+named.
 """
 
 import os
@@ -36,6 +38,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 _PLAN = {"epochs": 20, "batch_size": 32, "min_held_out": 20}
 _HARMLESS = 0.75
+_NOTHING = 0.1
 _AIMS = {"detected": 0.98, "right cause": 0.9, "mended": 0.95, "false alarms": 0.01}
 
 
@@ -160,6 +163,9 @@ def _counts(rows, recipes, reference, problems, half):
             if not good:
                 tell(f"not mended {label}: accuracy {r['accuracy']} {_short(r)}")
     healthy = [r for r in rows if not r["failing"]]
+    for r in [r for r in healthy if _came_to_nothing(r)]:
+        healthy.remove(r)
+        tell(f"unhealthy  {r['recipe']}#{r['seed']}: accuracy {r['accuracy']:.1%}")
     alarms = [r for r in healthy if r["blocked"]]
     for r in alarms:
         tell(f"false alarm {r['recipe']}#{r['seed']}: {_short(r)}")
@@ -174,6 +180,12 @@ def _answered(result) -> list[str]:
     """Returns the causes that were answered with a remedy."""
     causes = [cause for _, cause in result.get("remedies", ())]
     return causes + (["mode_gap"] if result.get("recalibrated") else [])
+
+
+def _came_to_nothing(result) -> bool:
+    """Returns whether a recipe meant to be healthy has learnt nothing in fact."""
+    prior, accuracy = result["prior"], result["accuracy"]
+    return accuracy is not None and accuracy < prior + _NOTHING * (1 - prior)
 
 
 def _goal(recipe, reference) -> float:

@@ -11,11 +11,10 @@ import tensorflow as tf
 
 from components.guarded_trainer.probe.layers import WatchedLayer, watched_layers
 
-
 _MOST_WEIGHTS = 100_000
 """Most weights of a variable that are compared, evenly spread; a copy of all would
-be held while the step needs its memory most. A ratio of norms over so many is off by
-less than a per cent, where limits are a factor of ten apart."""
+be held while the step needs its memory most. The ratio is then off by some per cent,
+up to ten where a few units make all the change; limits are a factor of ten apart."""
 
 
 class WatchSteps(keras.callbacks.Callback):
@@ -26,9 +25,10 @@ class WatchSteps(keras.callbacks.Callback):
 
     Attributes:
       update_ratios: By the path of the layer, the norm of the change of its trainable
-        weights in that step, divided by their norm before; infinite where weights
-        that were all 0 have moved. Of the current epoch; empty where several steps
-        run at once (`steps_per_execution`), since none can be seen alone.
+        weights in that step, divided by their norm before (of large variables, from
+        a sample); infinite where weights that were all 0 have moved. Of the current
+        epoch; empty where several steps run at once (`steps_per_execution`), since
+        none can be seen alone.
     """
 
     def __init__(self, due: Callable[[int], bool] = lambda epoch: True):

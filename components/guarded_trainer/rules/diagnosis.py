@@ -124,8 +124,10 @@ def _learning(case: Case, stopped_because: str) -> Iterator[Finding]:
     elif outcome.level is Level.POOR:
         yield _outcome_finding("underfit", told, case, Severity.WARN)
     else:
-        # Of some tasks little can be known, but that little surely is.
-        severity = Severity.WARN if outcome.shows_signal else Severity.BLOCK
+        # Of some tasks little can be known, but that little surely is; and a training
+        # that was cut short is not to be told from one that needs more time.
+        excused = outcome.shows_signal or outcome.falling
+        severity = Severity.WARN if excused else Severity.BLOCK
         yield _outcome_finding(_unexplained(case), told, case, severity)
 
 

@@ -176,7 +176,12 @@ def _still_falls(
         return False
     losses = [epochs[0].first_loss, *(epoch.loss for epoch in epochs)][-4:]
     known = [loss for loss in losses if finite(loss)]
-    return len(known) > 1 and all(
-        after <= (1 - limits.loss.falling_gain) * before
-        for before, after in zip(known, known[1:], strict=False)
+    # A loss below 0 has no bottom to fall to.
+    return (
+        len(known) > 1
+        and known[-1] >= 0
+        and all(
+            after <= (1 - limits.loss.falling_gain) * before
+            for before, after in zip(known, known[1:], strict=False)
+        )
     )

@@ -71,7 +71,7 @@ def test_ratio_of_many_weights_is_that_of_a_sample_of_all_units(optimizer):
         for v, old in zip(model.layers[1].weights, before, strict=True)
     ]
     exact = np.linalg.norm(moved[0]) / np.linalg.norm(before[0])
-    assert watch.update_ratios["m/a"] == pytest.approx(exact, rel=0.05)
+    assert watch.update_ratios["m/a"] == pytest.approx(exact, rel=0.1)
 
 
 def test_weights_that_stay_have_ratio_0():

@@ -279,13 +279,23 @@ def test_poor_model_at_a_rate_that_moves_nothing_is_blocked(
     assert blocking(judged(facts(), epochs)) == ["learning_rate_too_low"]
 
 
-def test_falling_loss_at_the_end_of_the_plan_is_underfit(judged, facts, failing):
+def test_falling_loss_at_the_end_of_the_plan_warns_of_underfit(judged, facts, failing):
     epochs = [
         epoch.model_copy(update={"loss": 0.9 - 0.03 * i, "first_loss": 0.95})
         for i, epoch in enumerate(failing(5))
     ]
-    assert blocking(judged(facts(planned_epochs=5), epochs)) == ["underfit"]
+    cut_short = judged(facts(planned_epochs=5), epochs)
+    assert cut_short.passed
+    assert (Severity.WARN, "underfit") in remarks(cut_short)
     assert blocking(judged(facts(planned_epochs=6), epochs)) == ["no_signal"]
+
+
+def test_loss_that_falls_below_zero_learns_nothing(judged, facts, failing):
+    epochs = [
+        epoch.model_copy(update={"loss": -2.0 - i, "first_loss": -1.0})
+        for i, epoch in enumerate(failing(5))
+    ]
+    assert blocking(judged(facts(planned_epochs=5), epochs)) == ["no_signal"]
 
 
 def by_heart(failing, probe, held_out, **fields):
