@@ -484,6 +484,8 @@ RUN_FN = """
     import keras
     import tensorflow as tf
     from components import export_guarded, fit_guarded
+    from tensorflow_metadata.proto.v0 import schema_pb2
+    from tfx.utils import io_utils
     from tfx_bsl.public import tfxio
 
     SPEC = {"n": tf.io.FixedLenFeature([1], tf.int64),
@@ -494,7 +496,10 @@ RUN_FN = """
         assert fn_args.custom_config == {"units": 6}
         def read(files):
             options = tfxio.TensorFlowDatasetOptions(batch_size=20, label_key="label")
-            return fn_args.data_accessor.tf_dataset_factory(files, options)
+            schema = io_utils.parse_pbtxt_file(
+                fn_args.schema_path, schema_pb2.Schema()
+            )
+            return fn_args.data_accessor.tf_dataset_factory(files, options, schema)
         def model():
             x = keras.Input((2,), name="x")
             n = keras.Input((1,), name="n")
