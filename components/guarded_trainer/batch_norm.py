@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.guarded_trainer import modes
+from components.guarded_trainer import modes, tracing
 from components.guarded_trainer.modes import BatchNorm
 from components.records.training import BatchNormDrift
 
@@ -161,6 +161,7 @@ def _batch_moments(model: keras.Model, layers: Sequence[BatchNorm]) -> tf.functi
         nothing = [(v, tf.zeros(v.shape, v.dtype)) for v in variables]
         with (
             keras.StatelessScope(state_mapping=nothing) as scope,
+            tracing.plain_calls(model),
             _set_aside(layers, momentum=0.0, synchronized=False),
             modes.batch_statistics(layers, after_call=keep),
         ):

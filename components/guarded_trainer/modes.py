@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import keras
 
+from components.guarded_trainer import tracing
+
 BatchNorm: TypeAlias = keras.layers.BatchNormalization
 
 
@@ -33,7 +35,7 @@ def forward(model: keras.Model, inputs: Any, *, training: bool) -> Any:
     Not even the seeds of dropout advance, so that the result does not depend on
     how often it was asked for.
     """
-    with keras.StatelessScope():
+    with keras.StatelessScope(), tracing.plain_calls(model):
         return call(model, inputs, training=training)
 
 
@@ -51,7 +53,7 @@ def adaptive_layers(model: keras.Model, inputs: Any) -> tuple[BatchNorm, ...]:
     Returns:
       Each layer once, however often the model uses it.
     """
-    with keras.StatelessScope() as scope:
+    with keras.StatelessScope() as scope, tracing.plain_calls(model):
         call(model, inputs, training=True)
     return tuple(
         layer

@@ -153,5 +153,10 @@ def test_batchnorm_gap_is_blessed_when_mended(run_guard, tmp_path):
     )
     assert mended.code == 0, mended.err
     assert mended.verdict["model"] is not None
-    repaired = [f for f in mended.verdict["findings"] if f["cause"] == "mode_gap"]
-    assert [f["severity"] for f in repaired] == ["info"]
+    (remedy,) = mended.verdict["remedies"]
+    assert (remedy["action"], remedy["cause"], remedy["helped"]) == (
+        "lower_batch_norm_momentum",
+        "mode_gap",
+        True,
+    )
+    assert mended.verdict["recalibration"]["kept"]

@@ -13,9 +13,8 @@ import tensorflow as tf
 from components.guarded_trainer import modes
 from components.guarded_trainer.probe.layers import (
     WatchedLayer,
-    plain_calls,
-    replaced,
 )
+from components.guarded_trainer.tracing import plain_calls, replaced
 
 _ROWS_TOGETHER = 32
 _NORMALIZE = tuple(

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components.guarded_trainer.tracing import replaced
+
 RELU_LIKE = frozenset({"relu", "relu6"})
 """Activations that answer 0, with slope 0, to all that is not positive."""
 
@@ -18,8 +20,6 @@ FLAT_FROM = {"tanh": 3.0, "sigmoid": 6.0, "hard_sigmoid": 3.0, "hard_tanh": 1.0}
 1 % of its steepest (0 for the hard ones), so that of a gradient less than 1 % comes
 through. DeepDiagnosis (Wardat et al. 2022) takes 5 for both tanh and sigmoid; Amazon
 SageMaker Debugger 9.4999 and about 17 to 23, where float32 itself gives up."""
-
-_FRAMEWORKS = ("keras", "tensorflow")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,7 @@ def activation_name(layer: keras.layers.Layer) -> str | None:
     module = getattr(function, "__module__", None) or ""
     if isinstance(function, keras.layers.Layer) or not callable(function):
         return None
-    if module.partition(".")[0] not in _FRAMEWORKS:
+    if module.partition(".")[0] not in ("keras", "tensorflow"):
         return None
     spoken = getattr(function, "__name__", None)
     return None if spoken == "linear" else spoken
@@ -178,54 +178,6 @@ def watching(
                 new = watch_activation(layer)
                 stack.enter_context(replaced(layer, "activation", new))
         yield calls
-
-
-@contextlib.contextmanager
-def plain_calls(model: keras.Model) -> Iterator[None]:
-    """Lets methods under `@tf.function` be traced as part of what is traced inside.
-
-    Such a method keeps what was traced of it first, and uses it again. If that was
-    done where variables must not change, a training would no longer update its
-    BatchNorm statistics; and the other way round, looking would change them.
-    """
-    with contextlib.ExitStack() as stack:
-        for layer in _flatten(model):
-            for name, function in _traced_methods(type(layer)).items():
-                bound = functools.partial(function, layer)
-                stack.enter_context(replaced(layer, name, bound))
-        yield
-
-
-@contextlib.contextmanager
-def replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
-    """Covers an attribute, past Keras' own bookkeeping of attributes."""
-    attributes = vars(owner)
-    before = attributes.get(name, replaced)
-    attributes[name] = new
-    try:
-        yield
-    finally:
-        if before is replaced:
-            del attributes[name]
-        else:
-            attributes[name] = before
-
-
-def _traced_methods(kind: type) -> dict[str, Callable[..., Any]]:
-    """Returns, by name, what lies beneath the methods under `@tf.function`."""
-    found: dict[str, Callable[..., Any]] = {}
-    for base in reversed(kind.__mro__):
-        if base.__module__.partition(".")[0] in _FRAMEWORKS:
-            continue
-        for name, method in vars(base).items():
-            found.pop(name, None)
-            if hasattr(method, "python_function"):
-                found[name] = method.python_function
-                # What the decorator does to its ifs and loops, for which it needs the
-                # source; without that, it leaves them as they are, too.
-                with contextlib.suppress(Exception):
-                    found[name] = tf.autograph.to_graph(method.python_function)
-    return found
 
 
 def _flatten(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

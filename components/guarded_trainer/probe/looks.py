@@ -15,10 +15,10 @@ from components.guarded_trainer.probe import measures
 from components.guarded_trainer.probe.layers import (
     Calls,
     WatchedLayer,
-    plain_calls,
     watching,
 )
 from components.guarded_trainer.probe.summary import is_read
+from components.guarded_trainer.tracing import plain_calls
 
 _FLOAT16_SCALE = 1024.0
 """What the loss is multiplied by on the way back through float16, whose smallest

@@ -51,14 +51,19 @@ class TrainingData(Protocol):
     def fit_batches(
         self, head: Head, batch_size: int, seed: int, first_epoch: int = 0
     ) -> tf.data.Dataset:
-        """Returns what `model.fit` is given: `train_batches`, augmented, with labels
-        as the loss wants them, and sample weights where there are any."""
+        """Returns what `model.fit` is given.
+
+        That is `train_batches`, augmented, with labels as the loss wants them, and
+        sample weights where there are any.
+        """
 
     def held_out_batches(
         self, head: Head, class_weight: Mapping[int, float] | None
     ) -> tf.data.Dataset | None:
-        """Returns what `model.fit` is given to validate on, each row weighted as in
-        the training loss; None where nothing is held out."""
+        """Returns what `model.fit` is given to validate on.
+
+        Each row is weighted as in the training loss; None where nothing is held out.
+        """
 
     def fingerprints(self) -> dict[str, str]:
         """Returns a SHA-256 of the rows by name of the split, whatever their order."""

@@ -6,6 +6,7 @@ blocks it, however odd its training looked. Where it has not, the symptom that b
 explains it blocks, and the others warn.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -84,8 +85,8 @@ def _mode_gap(case: Case) -> Iterator[Finding]:
         reverse=True,
     )
     named = ", ".join(
-        f"{x.layer} (mean off by {x.mean_shift:.2g} sd, log of the variance by "
-        f"{x.log_variance_ratio or 0.0:.2g})"
+        f"{x.layer} (mean off by {x.mean_shift:.2g} sd, variance by a factor of "
+        f"{math.exp(min(x.log_variance_ratio or 0.0, 700.0)):.2g})"
         for x in layers[:3]
     )
     yield find(

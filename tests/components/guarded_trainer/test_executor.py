@@ -544,7 +544,10 @@ def run(tmp_path, rows):
         examples.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
         examples.set_string_custom_property("file_format", "tfrecords_gzip")
         schema_artifact = artifact(standard_artifacts.Schema, tmp_path / "schema")
-        Path(schema_artifact.uri, "schema.pbtxt").write_text(SCHEMA % "INT")
+        # As TFXIO wants it, to make dense tensors.
+        always = "presence { min_fraction: 1 } shape"
+        text = (SCHEMA % "INT shape { dim { size: 1 } }").replace("shape", always)
+        Path(schema_artifact.uri, "schema.pbtxt").write_text(text)
         outputs = {
             "model": artifact(standard_artifacts.Model, tmp_path / "model"),
             "model_run": artifact(standard_artifacts.ModelRun, tmp_path / "run"),

@@ -7,10 +7,10 @@ from keras import layers
 
 from components.guarded_trainer.probe.layers import (
     activation_name,
-    plain_calls,
     watched_layers,
     watching,
 )
+from components.guarded_trainer.tracing import plain_calls
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 

@@ -16,11 +16,11 @@ from components.guarded_trainer import modes
 from components.guarded_trainer.config import TrainingConfig
 from components.guarded_trainer.head import Head
 from components.guarded_trainer.probe.facts import make_facts
-from components.guarded_trainer.probe.layers import plain_calls
 from components.guarded_trainer.probe.reading import Probe
 from components.guarded_trainer.probe.sample import choose_probe
 from components.guarded_trainer.probe.steps import WatchSteps
 from components.guarded_trainer.probe.tensorboard import TensorBoard
+from components.guarded_trainer.tracing import plain_calls
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(96, 8, 8, 1)).astype(np.float32)
