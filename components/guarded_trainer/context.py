@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user's `build_model` is told about the problem."""
+"""What a user's functions are told about the problem."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class ModelContext:
     """The argument of `build_model(context) -> keras.Model`.
+
+    `preprocess(context)` and `augment(context)` beside it are given one as well: the
+    first with the inputs before preprocessing, the second as `build_model` is.
 
     Example:
       ```python
@@ -31,8 +34,10 @@ class ModelContext:
         channels)` for images, `(num_features,)` for numeric features.
       feature_names: Names of the vector's entries; empty for images.
       class_names: Names of the classes in the order of the model's outputs.
-      num_train_examples: Examples that the weights are fitted to.
-      hyperparameters: What the configuration says under `hyperparameters`.
+      num_train_examples: Examples that the weights are fitted to; for `preprocess`,
+        which is made before any are held out, all of the training split.
+      hyperparameters: `HYPERPARAMETERS` of the user's file, with what the
+        configuration says under `hyperparameters` instead.
       train_inputs: Batches of training inputs, float32, shape `(batch,
         *input_shape)`, without labels: for `adapt` of preprocessing layers.
     """
