@@ -77,6 +77,7 @@ def fit(
     blaming: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     checkpoint_dir: str | None = None,
     log_dir: str | None = None,
+    hopeless: str | None = None,
 ) -> Fitted:
     """Trains a compiled model with the safeguards of the configuration.
 
@@ -98,6 +99,8 @@ def fit(
         with the same folder, it goes on from its last checkpoint. Emptied in the end.
         By default `config.checkpoint_dir`; with neither, nothing outlives the process.
       log_dir: Folder for TensorBoard's logs.
+      hopeless: Why the training must fail, in a clause, where that is known before
+        it. It is then stopped after one epoch, unless the remedies say otherwise.
 
     Returns:
       The history and the findings.
@@ -133,6 +136,7 @@ def fit(
             class_weight,
             extra_callbacks=(*([board] if board else []), *extra_callbacks),
             blaming=blaming,
+            hopeless=hopeless,
             **({"on_reading": board.write_reading} if board else {}),
         )
         loop = Loop(plan, watch, checkpoints, notes)

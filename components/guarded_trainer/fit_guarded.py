@@ -124,6 +124,7 @@ def fit_guarded(
             settings,
             batch_norm_layers=ready.batch_norm_layers,
             class_weight=ready.class_weight,
+            hopeless=ready.hopeless,
             extra_callbacks=tuple(callbacks),
             checkpoint_dir=settings.checkpoint_dir,
             log_dir=os.path.join(log_dir, "logs") if log_dir else None,

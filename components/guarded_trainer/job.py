@@ -262,6 +262,7 @@ def _train_code(
         job.config,
         batch_norm_layers=ready.batch_norm_layers,
         class_weight=ready.class_weight,
+        hopeless=ready.hopeless,
         blaming=blaming,
         checkpoint_dir=_checkpoint_dir(job, split),
         log_dir=own_folder(job.log_dir),

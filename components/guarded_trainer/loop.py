@@ -21,7 +21,6 @@ from components.guarded_trainer.device.workers import AverageBatchNorm, fittable
 from components.guarded_trainer.plan import Plan
 from components.guarded_trainer.remedies import actions, policy, wording
 from components.guarded_trainer.remedies.changes import BACK, Change, Stop
-from components.guarded_trainer.remedies.settings import RemedyConfig
 from components.guarded_trainer.schedule import clipping, rate
 from components.guarded_trainer.schedule.callbacks import Resumable, make_callbacks
 from components.guarded_trainer.state import LoopState
@@ -217,7 +216,10 @@ class Loop:
         )
 
     def _decide(self, broken: str | None) -> Change | Stop | None:
-        facts, path = self._watch.facts, self.path
+        plan, facts, path = self._plan, self._watch.facts, self.path
+        settings = plan.config.remedies
+        if plan.hopeless and settings.enabled and settings.stop_early:
+            return Stop("loss_mismatch", plan.hopeless)
         if facts is None:
             return None
         since = 0
@@ -229,7 +231,7 @@ class Loop:
             path,
             self._watch.look(path),
             self.state.remedies,
-            self._settings(),
+            actions.possible(settings, plan.model, plan.config.recalibrate_batch_norm),
             broken=broken,
             since=since,
             # In the long run, momentum makes steps so many times larger.
@@ -247,19 +249,6 @@ class Loop:
         optimizer = self._plan.model.optimizer
         momentum = getattr(rate.inner(optimizer), "momentum", 0.0) if optimizer else 0.0
         return min(momentum or 0.0, 0.999)
-
-    def _settings(self) -> RemedyConfig:
-        """Returns what may be done to this model."""
-        settings, model = self._plan.config.remedies, self._plan.model
-        barred: set[str] = set()
-        if model.optimizer is None:
-            barred = {"lower_learning_rate", "raise_learning_rate", "clip_gradients"}
-        elif not actions.can_clip(model, policy.CLIP_NORM):
-            barred = {"clip_gradients"}
-        if not self._plan.config.recalibrate_batch_norm:
-            barred.add("lower_batch_norm_momentum")
-        allowed = tuple(a for a in settings.allowed if a not in barred)
-        return settings.model_copy(update={"allowed": allowed})
 
     def _left(self) -> float:
         """Returns the epochs that may still be trained, rolled back or not."""

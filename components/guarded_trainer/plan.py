@@ -31,6 +31,8 @@ class Plan:
       extra_callbacks: Called after our own.
       blaming: Makes what is entered while the user's code may run.
       on_reading: Called with the index of an epoch and what the probe saw after it.
+      hopeless: Why the training must fail, in a clause, where that is known before
+        it; one epoch is then enough to judge by.
     """
 
     model: keras.Model
@@ -42,6 +44,7 @@ class Plan:
     extra_callbacks: Sequence[keras.callbacks.Callback] = ()
     blaming: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
     on_reading: Callable[[int, ProbeReading], None] = lambda index, reading: None
+    hopeless: str | None = None
 
 
 def make_key(

@@ -37,6 +37,17 @@ class Trainee:
     class_weight: dict[int, float] | None
     findings: tuple[Finding, ...]
 
+    @property
+    def hopeless(self) -> str | None:
+        """Why training it must fail, in a clause; None where nothing says so."""
+        for finding in self.findings:
+            if finding.blocks:
+                return (
+                    f"nothing can be learnt so: {finding.message.rstrip('.')}; "
+                    f"{finding.remedy[:1].lower()}{finding.remedy[1:].rstrip('.')}"
+                )
+        return None
+
 
 def count_classes(model: keras.Model, inputs: Any) -> int:
     """Returns how many classes a model answers; builds it if need be.

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 
 from components.guarded_trainer.modes import BatchNorm
+from components.guarded_trainer.remedies.policy import CLIP_NORM
+from components.guarded_trainer.remedies.settings import RemedyConfig
 from components.guarded_trainer.schedule import rate
 
 
@@ -63,6 +65,27 @@ def scale_rate(model: keras.Model, factor: float) -> None:
     else:
         optimizer.learning_rate = lambda: follows() * factor
     retrace(model)
+
+
+def possible(
+    settings: RemedyConfig, model: keras.Model, batch_norm: bool
+) -> RemedyConfig:
+    """Returns what of the remedies allowed can be done to a model.
+
+    Args:
+      settings: What is allowed.
+      model: The model; it may have no optimizer.
+      batch_norm: Whether its BatchNorm may be touched.
+    """
+    barred: set[str] = set()
+    if model.optimizer is None:
+        barred = {"lower_learning_rate", "raise_learning_rate", "clip_gradients"}
+    elif not can_clip(model, CLIP_NORM):
+        barred = {"clip_gradients"}
+    if not batch_norm:
+        barred.add("lower_batch_norm_momentum")
+    allowed = tuple(a for a in settings.allowed if a not in barred)
+    return settings.model_copy(update={"allowed": allowed})
 
 
 def can_clip(model: keras.Model, norm: float) -> bool:

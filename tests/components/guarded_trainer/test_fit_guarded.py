@@ -243,6 +243,14 @@ def test_a_head_that_does_not_fit_its_loss_blocks(iris):
     assert "loss_mismatch" in {finding.cause for finding in record.findings}
 
 
+def test_a_head_that_cannot_learn_by_its_loss_is_not_trained_to_the_end(iris):
+    model = network(activation="linear", loss="sparse_categorical_crossentropy")
+    record = fit_guarded(model, iris, config=QUICK)
+    assert record.verdict.blocking[0].cause == "loss_mismatch"
+    assert len(record.epochs) == 1
+    assert "from_logits" in record.stopped_because
+
+
 def test_sorted_batches_are_told(iris):
     x, y = iris
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(10)

@@ -110,6 +110,22 @@ def test_broken_training_is_left_alone_where_remedies_are_off(blobs):
     assert float(model.optimizer.learning_rate) == np.float32(1e30)
 
 
+def test_training_that_must_fail_is_stopped_after_one_epoch(blobs):
+    config = PLAIN.model_copy(update={"epochs": 6, "patience": None})
+    fitted = train(network("adam"), blobs, config, hopeless="nothing fits")
+    assert len(fitted.epochs) == 1
+    assert fitted.stopped_because == "nothing fits"
+
+
+@pytest.mark.parametrize("off", [{"stop_early": False}, {"enabled": False}])
+def test_training_that_must_fail_goes_on_where_remedies_are_told_so(blobs, off):
+    config = PLAIN.model_copy(
+        update={"epochs": 2, "patience": None, "remedies": RemedyConfig(**off)}
+    )
+    fitted = train(network("adam"), blobs, config, hopeless="nothing fits")
+    assert len(fitted.epochs) == 2
+
+
 def test_rolled_back_epochs_are_bounded(blobs):
     class Break(keras.callbacks.Callback):
         """Loses the weights in the last step of each epoch."""
