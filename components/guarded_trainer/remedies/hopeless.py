@@ -30,10 +30,7 @@ def find_hopeless(case: Case) -> Stop | None:
         )
     if case.has_learnt:
         return None
-    readings = [epoch for epoch in case.new if epoch.probe]
-    if len(readings) >= _WATCHED_EPOCHS and all(
-        without_gradient(epoch) for epoch in readings[-_WATCHED_EPOCHS:]
-    ):
+    if has_no_gradient(case):
         return Stop(
             "dead_relu" if case.sees("DeadRelu") else "vanishing_gradient",
             "no gradient reaches the weights, so that they cannot change any more; "
@@ -58,6 +55,12 @@ def find_hopeless(case: Case) -> Stop | None:
             "or fewer of them",
         )
     return None
+
+
+def has_no_gradient(case: Case) -> bool:
+    """Returns whether no gradient has reached the weights for some readings."""
+    readings = [epoch for epoch in case.new if epoch.probe][-_WATCHED_EPOCHS:]
+    return len(readings) == _WATCHED_EPOCHS and all(map(without_gradient, readings))
 
 
 def _vanishes(epoch: Epoch) -> bool:

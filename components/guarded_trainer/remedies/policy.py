@@ -11,7 +11,10 @@ from collections.abc import Sequence
 
 from components.guarded_trainer.remedies.case import Case, without_gradient
 from components.guarded_trainer.remedies.changes import Change, Stop
-from components.guarded_trainer.remedies.hopeless import find_hopeless
+from components.guarded_trainer.remedies.hopeless import (
+    find_hopeless,
+    has_no_gradient,
+)
 from components.guarded_trainer.remedies.settings import RemedyConfig
 from components.guarded_trainer.remedies.updates import (
     largest_update,
@@ -139,7 +142,10 @@ def _killed(case: Case, broken: str | None) -> Change | None:
     It answers the same to everything, and learns no more, although it was alive
     before the first step.
     """
-    if len(case.new) < _WATCHED_EPOCHS or case.has_learnt or case.since:
+    if len(case.new) < _WATCHED_EPOCHS or case.has_learnt:
+        return None
+    # What an earlier remedy has gone back to may have been dead already.
+    if case.since and not has_no_gradient(case):
         return None
     initial = case.facts.initial
     high = largest_update(case.epochs[:_WATCHED_EPOCHS])

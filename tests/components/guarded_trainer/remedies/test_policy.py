@@ -217,6 +217,21 @@ def test_network_that_large_steps_have_killed_starts_again():
     assert (decision.action, decision.back) == ("lower_learning_rate", "start")
 
 
+def test_network_that_was_dead_where_it_was_rolled_back_to_starts_again():
+    dead = probe(update=0.0, gradients=(0.0, 0.1), dead=1.0)
+    made = epochs(2.4, 2.3, 2.3, 2.3, 2.3, probe=dead, worst_batch_loss=900.0)
+    taken = (remedy("lower_learning_rate", 1),)
+    decision = ask(facts(learning_rate=1.0), made, taken, since=2)
+    assert (decision.action, decision.back) == ("lower_learning_rate", "start")
+
+
+def test_network_that_lives_after_a_remedy_is_given_time():
+    alive = probe(update=0.001, gradients=(0.1, 0.1))
+    made = epochs(2.4, 2.3, 2.3, 2.3, 2.3, probe=alive, worst_batch_loss=900.0)
+    taken = (remedy("lower_learning_rate", 1),)
+    assert ask(facts(learning_rate=1.0), made, taken, since=2) is None
+
+
 def test_swinging_loss_that_gets_no_better_is_answered_by_a_lower_rate():
     swings = (2.0, 1.0, 2.0, 1.1, 2.0, 1.2, 2.0, 1.3, 2.0)
     decision = ask(facts(), epochs(*swings, accuracy=0.5))
