@@ -149,6 +149,12 @@ def overfit(
     fitted, held_out = epochs[-1].accuracy, epochs[-1].held_out_accuracy
     if not finite(fitted) or not finite(held_out):
         return
+    # `accuracy` is of training mode. Where fitted rows do no better in the mode of the
+    # held-out ones, it is the mode that differs, and not the rows.
+    probe = epochs[-1].probe
+    alike = probe.inference_accuracy if probe else None
+    if finite(alike) and alike - held_out <= limits.loss.overfit_gap:
+        return
     certain = gap_lower_bound(
         (fitted, facts.num_examples),
         (held_out, facts.num_held_out),

@@ -268,6 +268,19 @@ def test_overfit_must_be_certain(facts, learning, held_out, rows, fires):
     assert bool(fired(told, "Overfit")) is fires
 
 
+@pytest.mark.parametrize(
+    ("inference", "fires"), [(0.95, True), (0.81, True), (0.79, False), (None, True)]
+)
+def test_overfit_is_not_what_only_training_mode_does_better(
+    facts, learning, probe, inference, fires
+):
+    epochs = [
+        epoch.model_copy(update={"probe": probe(inference_accuracy=inference)})
+        for epoch in learning(1, accuracy=0.95, held_out_accuracy=0.7)
+    ]
+    assert bool(fired(look(facts(num_held_out=200), epochs), "Overfit")) is fires
+
+
 def test_overtraining_is_ten_epochs_past_the_best(facts):
     held_out = [0.5, 0.4] + [0.45 + 0.01 * i for i in range(10)]
     epochs = [
