@@ -70,7 +70,8 @@ def diagnose(
         if symptom.cause in blamed or (repaired and symptom.cause in _MENDED):
             continue
         blamed.add(symptom.cause)
-        findings.append(_remark(symptom, _severity(symptom, outcome)))
+        severity = _severity(symptom, outcome)
+        findings.append(_remark(symptom, severity, len(epochs)))
     return tuple(findings)
 
 
@@ -204,10 +205,12 @@ def _severity(symptom: Symptom, outcome: Outcome) -> Severity:
     return Severity.WARN if harmed or symptom.rule in _WARN_ANYWAY else Severity.INFO
 
 
-def _remark(symptom: Symptom, severity: Severity) -> Finding:
+def _remark(symptom: Symptom, severity: Severity, num_epochs: int) -> Finding:
+    passed = 0 <= symptom.epoch < num_epochs - 1
+    when = f" (after epoch {symptom.epoch + 1})" if passed else ""
     return find(
         symptom.cause,
-        f"{symptom.message}.",
+        f"{symptom.message}{when}.",
         severity=severity,
         **_details(symptom),
     )

@@ -412,6 +412,16 @@ def test_what_passed_is_not_mentioned_of_a_good_training(
     assert judged(facts(), epochs).findings == ()
 
 
+def test_what_passed_in_a_bad_training_is_told_with_its_epoch(
+    judged, facts, failing, readings
+):
+    epochs = failing(8)
+    epochs[1] = epochs[1].model_copy(update={"probe": readings["one class"]})
+    told = [f.message for f in judged(facts(), epochs).findings]
+    assert any("(after epoch 2)" in message for message in told)
+    assert not any("(after epoch 8)" in message for message in told)
+
+
 def test_capacity_and_overfit_warn_though_all_is_well(judged, facts, learning):
     large = facts(num_trainable=10**6, num_parameters=10**6)
     assert (Severity.WARN, "overfit") in remarks(judged(large, learning()))
