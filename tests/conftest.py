@@ -1,5 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
+import sys
+
+import pytest
 
 # Before anything imports TensorFlow: test output is for tests.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Gives each test the same random numbers, whichever tests ran before it.
+
+    Before its fixtures are set up, so that what these train is the same as well.
+    """
+    # Tests of pure modules do not load Keras.
+    if keras := sys.modules.get("keras"):
+        keras.utils.set_random_seed(0)

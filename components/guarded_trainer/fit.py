@@ -6,10 +6,8 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 import keras
-import tensorflow as tf
 
 from components.causes import Severity
 from components.findings import Finding, Subject, failed_check, find
@@ -248,18 +246,3 @@ def _not_a_number(
         subject=Subject(split="train", layer=layer),
         found_by="GuardedTrainer",
     )
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of the libraries that shape a model."""
-    return {"tensorflow": tf.__version__, "keras": keras.__version__}
-
-
-def devices() -> tuple[str, ...]:
-    """Returns the devices TensorFlow sees, such as `GPU: NVIDIA ...` or `CPU`."""
-    names: list[Any] = []
-    for device in tf.config.list_physical_devices():
-        details = tf.config.experimental.get_device_details(device)
-        name = details.get("device_name")
-        names.append(f"{device.device_type}: {name}" if name else device.device_type)
-    return tuple(names)

@@ -516,7 +516,7 @@ RUN_FN = """
         model = model()
         fit_guarded(
             model, read(fn_args.train_files).map(inputs),
-            read(fn_args.eval_files).map(inputs), epochs=4,
+            read(fn_args.eval_files).map(inputs), epochs=20,
             steps_per_epoch=fn_args.train_steps, validation_steps=fn_args.eval_steps,
             log_dir=fn_args.model_run_dir,
         )
