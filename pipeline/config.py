@@ -14,7 +14,7 @@ from components.feature_validator.config import FeatureConfig
 from components.guarded_evaluator.config import EvaluationConfig
 from components.guarded_trainer.config import InputConfig, TrainingConfig
 from components.guarded_trainer.transfer.settings import TransferConfig
-from components.guarded_trainer.user_code import split_reference
+from components.guarded_trainer.user_code.references import split_reference
 from components.leakage.config import LeakageConfig
 from components.settings import Settings
 from pipeline.data import DataConfig

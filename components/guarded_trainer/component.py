@@ -12,11 +12,11 @@ from tfx.types import component_spec, standard_artifacts
 from components.artifacts import ClassWeights, GuardFindings
 from components.code_version import code_sha256
 from components.errors import InputError
-from components.guarded_trainer import user_code
 from components.guarded_trainer.config import InputConfig, TrainingConfig
 from components.guarded_trainer.executor import Executor
 from components.guarded_trainer.transfer import plan, pretrained
 from components.guarded_trainer.transfer.settings import TransferConfig
+from components.guarded_trainer.user_code.references import source_digest
 
 
 class GuardedTrainerSpec(component_spec.ComponentSpec):
@@ -164,7 +164,7 @@ class GuardedTrainer(base_component.BaseComponent):
                 weights_sha256=(
                     pretrained.digest(transfer.weights_file) if transfer else ""
                 ),
-                source_sha256=(user_code.source_digest(reference) if reference else ""),
+                source_sha256=(source_digest(reference) if reference else ""),
                 inputs=inputs.to_json() if inputs else "",
                 config=(config or TrainingConfig()).to_json(),
                 examples=examples,

@@ -16,10 +16,11 @@ from tfx.utils import io_utils, path_utils
 from components import artifact_io
 from components.errors import InputError
 from components.findings import Finding, Verdict
-from components.guarded_trainer import job, recording, user_code, user_loop
+from components.guarded_trainer import job, recording
 from components.guarded_trainer.config import InputConfig, TrainingConfig
 from components.guarded_trainer.device.roles import is_chief
 from components.guarded_trainer.transfer.settings import TransferConfig
+from components.guarded_trainer.user_code import loading, own_loop, references
 
 TRAIN_SPLIT, EVAL_SPLIT = "train", "eval"
 _CHECKPOINTS = ".checkpoints"
@@ -51,7 +52,7 @@ class Executor(base_executor.BaseExecutor):
         """
         reference = exec_properties["build_model"] or exec_properties.get("run_fn")
         if reference:
-            user_code.check_unchanged(reference, exec_properties["source_sha256"])
+            references.check_unchanged(reference, exec_properties["source_sha256"])
         if exec_properties.get("run_fn"):
             findings = _run(input_dict, output_dict, exec_properties)
         else:
@@ -120,9 +121,9 @@ def _run(
     # Names of before, which older functions still read.
     fn_args.transform_output = fn_args.transform_graph_path
     fn_args.schema_file = fn_args.schema_path
-    run_fn = user_code.load_function(exec_properties["run_fn"], default="run_fn")
-    user_loop.call_run_fn(run_fn, fn_args)
-    return user_loop.findings_of(fn_args.model_run_dir)
+    run_fn = loading.load_function(exec_properties["run_fn"], default="run_fn")
+    own_loop.call_run_fn(run_fn, fn_args)
+    return own_loop.findings_of(fn_args.model_run_dir)
 
 
 def _steps(number: int | None) -> str:

@@ -15,7 +15,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import InputError
 from components.guarded_trainer.config import ImageInput, InputConfig
-from components.guarded_trainer.user_functions import Preprocess
+from components.guarded_trainer.user_code.functions import Preprocess
 
 _NUMERIC = {schema_pb2.INT: tf.int64, schema_pb2.FLOAT: tf.float32}
 

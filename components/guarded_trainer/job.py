@@ -21,8 +21,6 @@ from components.guarded_trainer import (
     fit,
     recording,
     trainee,
-    user_code,
-    user_functions,
 )
 from components.guarded_trainer.config import InputConfig, TrainingConfig
 from components.guarded_trainer.context import ModelContext
@@ -40,7 +38,8 @@ from components.guarded_trainer.trainee import Trainee
 from components.guarded_trainer.transfer import plan as transfer_plan
 from components.guarded_trainer.transfer import run as transfer_run
 from components.guarded_trainer.transfer.settings import TransferConfig
-from components.guarded_trainer.user_code import UserCode
+from components.guarded_trainer.user_code import blame, building, functions, loading
+from components.guarded_trainer.user_code.loading import UserCode
 from components.labels import ClassTable, sorted_labels
 from components.records.model_card import ModelCard
 from components.records.training import TrainingRecord, TransferRecord
@@ -91,7 +90,7 @@ def train(job: Job) -> TrainingRecord:
     config = job.config
     # Before anything else uses TensorFlow, which fixes its devices when it is used.
     device = set_up(config.device, batch_size=config.batch_size)
-    code = user_code.load(job.build_model) if job.build_model else None
+    code = loading.load(job.build_model) if job.build_model else None
     with _precision_kept():
         keras.utils.set_random_seed(config.seed)
         split = _read(job, code)
@@ -202,7 +201,7 @@ def _preprocessed(
     # The input pipeline runs on the host, and with it the variables that it reads.
     with tf.device("CPU:0"):
         for some in rows:
-            preprocess = user_functions.try_preprocess(make, context, some)
+            preprocess = functions.try_preprocess(make, context, some)
             return dataclasses.replace(inputs, preprocess=preprocess)
     raise InputError(
         "training split: expected examples, but the split is empty; check the data "
@@ -228,7 +227,7 @@ def _with_augment(
         return dataclasses.replace(split, augment=augment), context
     augmenting.refuse_both(config.augmentation, str(code.path))
     with tf.device("CPU:0"):
-        augment = user_functions.try_augment(code.augment, context, some)
+        augment = functions.try_augment(code.augment, context, some)
     return dataclasses.replace(split, augment=augment), context
 
 
@@ -240,14 +239,14 @@ def _train_code(
     device: Device,
 ) -> _Trained:
     """Trains the model of the user's function."""
-    model = user_code.call_build_model(code.function, context)
-    source, _ = user_code.location(code.function)
+    model = building.call_build_model(code.function, context)
+    source, _ = blame.location(code.function)
 
     def blaming() -> AbstractContextManager[None]:
-        return user_code.blaming(source, "training the model")
+        return blame.blaming(source, "training the model")
 
     inputs, _ = next(iter(split.fitted().batch(job.config.batch_size)))
-    with user_code.blaming(source, "calling the model on its inputs"):
+    with blame.blaming(source, "calling the model on its inputs"):
         ready = trainee.prepare(
             model,
             inputs,

@@ -6,10 +6,10 @@ from tfx.types import channel_utils, standard_artifacts
 from components import GuardedTrainer
 from components.artifacts import ClassWeights, GuardFindings
 from components.errors import InputError
-from components.guarded_trainer import user_code
 from components.guarded_trainer.config import InputConfig, TrainingConfig
 from components.guarded_trainer.executor import Executor
 from components.guarded_trainer.transfer.settings import TransferConfig
+from components.guarded_trainer.user_code import references
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_types_and_properties(channels, model_file):
     assert set(trainer.inputs) == {"examples", "schema", "class_weights"}
     properties = trainer.exec_properties
     assert properties["build_model"] == model_file
-    assert properties["source_sha256"] == user_code.source_digest(model_file)
+    assert properties["source_sha256"] == references.source_digest(model_file)
     assert InputConfig.from_json(properties["inputs"]) == inputs
     assert TrainingConfig.from_json(properties["config"]) == TrainingConfig()
     assert isinstance(trainer.executor_spec, executor_spec.ExecutorClassSpec)
@@ -83,7 +83,7 @@ def test_run_fn_and_transfer_take_the_place_of_build_model(channels, model_file)
     )
     properties = trainer.exec_properties
     assert (properties["run_fn"], properties["build_model"]) == (model_file, "")
-    assert properties["source_sha256"] == user_code.source_digest(model_file)
+    assert properties["source_sha256"] == references.source_digest(model_file)
     assert '"train_steps": 5' in properties["run_fn_args"]
     transfer = TransferConfig(backbone="MobileNet", weights="none")
     trainer = GuardedTrainer(

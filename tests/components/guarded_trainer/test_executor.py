@@ -13,9 +13,9 @@ from tfx.utils import path_utils
 from components import artifact_io
 from components.artifacts import ClassWeights, GuardFindings
 from components.errors import InputError
-from components.guarded_trainer import user_code
 from components.guarded_trainer.config import ImageInput, InputConfig, TrainingConfig
 from components.guarded_trainer.executor import Executor
+from components.guarded_trainer.user_code import own_loop, references
 from components.labels import ClassTable
 from components.records.model_card import MODEL_CARD_FILE, ModelCard
 from components.records.training import TRAINING_RECORD_FILE, TrainingRecord
@@ -103,7 +103,7 @@ def train(tmp_path):
         config = {"epochs": 2, "batch_size": 16, **kw.pop("config", {})}
         properties = {
             "build_model": str(source),
-            "source_sha256": user_code.source_digest(str(source)),
+            "source_sha256": references.source_digest(str(source)),
             "inputs": (inputs or InputConfig(label_key="label")).to_json(),
             "config": TrainingConfig(**config).to_json(),
             **kw,
@@ -559,7 +559,7 @@ def run(tmp_path, rows):
             {
                 "build_model": "",
                 "run_fn": str(source),
-                "source_sha256": user_code.source_digest(str(source)),
+                "source_sha256": references.source_digest(str(source)),
                 "run_fn_args": '{"train_steps": 5, "eval_steps": 2, '
                 '"custom_config": {"units": 6}}',
             },
@@ -630,9 +630,8 @@ def test_run_fn_that_cannot_be_used_is_refused(run, code, splits, message):
 
 
 def test_a_broken_record_blocks(tmp_path):
-    from components.guarded_trainer import user_loop
 
     (tmp_path / TRAINING_RECORD_FILE).write_text('{"seed": 3}')
-    (finding,) = user_loop.findings_of(str(tmp_path))
+    (finding,) = own_loop.findings_of(str(tmp_path))
     assert finding.blocks
     assert "fields are wrong" in finding.message

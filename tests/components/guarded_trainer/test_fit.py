@@ -11,13 +11,14 @@ from keras import layers
 
 from components.causes import Severity
 from components.errors import InputError
-from components.guarded_trainer import batch_norm, fit, modes, user_code
+from components.guarded_trainer import batch_norm, fit, modes
 from components.guarded_trainer.batch_norm import Statistics
 from components.guarded_trainer.config import TrainingConfig
 from components.guarded_trainer.head import read_head
 from components.guarded_trainer.losses.compiling import compile_for
 from components.guarded_trainer.remedies.settings import RemedyConfig
 from components.guarded_trainer.scoring import Scorer
+from components.guarded_trainer.user_code import blame
 
 CONFIG = TrainingConfig(epochs=3, batch_size=32)
 UNTOUCHED = RemedyConfig(enabled=False)
@@ -274,7 +275,7 @@ def test_metric_that_does_not_fit_is_blamed(easy):
     model.compile("adam", "sparse_categorical_crossentropy", metrics=metrics)
 
     def blaming():
-        return user_code.blaming(Path("model.py"), "training the model")
+        return blame.blaming(Path("model.py"), "training the model")
 
     with pytest.raises(
         InputError,

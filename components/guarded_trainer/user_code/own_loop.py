@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from components.errors import InputError
 from components.findings import Finding, find
-from components.guarded_trainer import user_code
+from components.guarded_trainer.user_code import blame
 from components.records.training import TRAINING_RECORD_FILE, TrainingRecord
 
 
@@ -24,10 +24,10 @@ def call_run_fn(run_fn: Callable[[Any], Any], fn_args: Any) -> None:
     Raises:
       InputError: If it raises, naming the user's file and line, or leaves no model.
     """
-    path, line = user_code.location(run_fn)
+    path, line = blame.location(run_fn)
     policy = keras.config.dtype_policy()
     try:
-        with user_code.called_from(run_fn, "run_fn(fn_args)"):
+        with blame.called_from(run_fn, "run_fn(fn_args)"):
             run_fn(fn_args)
     finally:
         keras.config.set_dtype_policy(policy)

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from components.errors import InputError
-from components.guarded_trainer import user_code
-from components.guarded_trainer.user_functions import try_augment, try_preprocess
+from components.guarded_trainer.user_code import loading
+from components.guarded_trainer.user_code.functions import try_augment, try_preprocess
 
 ROWS = tf.constant(np.random.default_rng(0).normal(size=(6, 4, 4, 1)), tf.float32)
 CONTEXT = SimpleNamespace(
@@ -27,7 +27,7 @@ def code(tmp_path):
         build = "import keras, numpy as np, tensorflow as tf\n"
         rest = "\ndef build_model(context): ...\n"
         path.write_text(build + textwrap.dedent(text) + rest)
-        return user_code.load(str(path))
+        return loading.load(str(path))
 
     return load
 

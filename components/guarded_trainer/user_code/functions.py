@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.errors import InputError
-from components.guarded_trainer import user_code
+from components.guarded_trainer.user_code import blame
 
 _LOG = logging.getLogger("components.guarded_trainer")
 _PYTHON = {"EagerPyFunc", "PyFunc", "PyFuncStateless"}
@@ -61,9 +61,9 @@ def try_preprocess(
         random, depends on the other rows of a batch, or cannot be exported; names the
         user's file and line.
     """
-    path, line = user_code.location(make)
+    path, line = blame.location(make)
     function = _made(make, context, "preprocess", "a batch of inputs")
-    with user_code.blaming(path, "preprocessing a batch"):
+    with blame.blaming(path, "preprocessing a batch"):
         first, again = _traced(function, rows), _traced(function, rows)
         results = [first(rows), first(rows), again(rows)]
     shape = _row_shape(results[0], len(rows), f"{path}:{line}")
@@ -74,7 +74,7 @@ def try_preprocess(
             "inputs, but it is random; move what varies at random to `augment`, which "
             "is left out of the exported model"
         )
-    with user_code.blaming(path, "preprocessing a single row"):
+    with blame.blaming(path, "preprocessing a single row"):
         alone = [np.asarray(first(row[None]), np.float64) for row in rows]
     if not _agree(whole, np.concatenate(alone), _TOLERANCE):
         raise InputError(
@@ -106,7 +106,7 @@ def try_augment(
       InputError: If it raises, returns no such function, or changes the shape; names
         the user's file and line.
     """
-    path, line = user_code.location(make)
+    path, line = blame.location(make)
     function = _made(make, context, "augment", "a batch of inputs and a seed")
     name = f"{path}:{line}"
 
@@ -115,7 +115,7 @@ def try_augment(
         return tf.ensure_shape(varied, inputs.shape)
 
     seed = tf.constant([1, 2], tf.int64)
-    with user_code.blaming(path, "augmenting a batch"):
+    with blame.blaming(path, "augmenting a batch"):
         traced = tf.function(
             lambda x, s: function(x, s), autograph=False
         ).get_concrete_function(_spec(rows), tf.TensorSpec((2,), tf.int64))
@@ -144,8 +144,8 @@ def try_augment(
 def _made(
     make: Callable[[Any], Any], context: Any, name: str, argument: str
 ) -> Callable[..., Any]:
-    path, line = user_code.location(make)
-    with user_code.called_from(make, f"{name}(context)"):
+    path, line = blame.location(make)
+    with blame.called_from(make, f"{name}(context)"):
         made = make(context)
     if not callable(made):
         raise InputError(
