@@ -6,6 +6,8 @@ PYTHON_VERSION = 3.10
 UV_VERSION = 0.13.9
 # Handed to the resolver, as in `make lock LOCK_FLAGS=--upgrade`.
 LOCK_FLAGS =
+# Processes that tests run in; each takes up to 4 GB.
+TEST_PROCESSES = 2
 
 LOCK := requirements/lock.txt
 UV := .tools/bin/uv
@@ -22,7 +24,7 @@ demo: $(INSTALLED)  ## Run the guarded pipeline on the handwritten digits of sci
 	@.venv/bin/tfx-guard run
 
 test: $(INSTALLED)  ## Run all tests.
-	@.venv/bin/pytest
+	@.venv/bin/pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile
 
 check: $(INSTALLED)  ## Check format, lint, types, architecture, packaging and the lock.
 	@.venv/bin/ruff format --check .

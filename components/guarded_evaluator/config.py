@@ -66,6 +66,21 @@ class EvaluationConfig(Settings):
     max_train_examples: int = pydantic.Field(default=10_000, ge=1)
     """Most training examples to evaluate on; the standard error of an accuracy is
     then at most 0.005."""
+    slices: tuple[str, ...] = ()
+    """Features by whose values the splits are judged one by one: a collapse confined
+    to one value blocks as well. Categories with few values, such as a site or a
+    device."""
+    max_slices: int = pydantic.Field(default=100, ge=1)
+    """Most values of one feature to slice by; a feature with more is no category."""
+    min_slice_examples: int = pydantic.Field(default=30, ge=1)
+    """Fewest evaluation examples of a slice to judge it by, as `min_eval_examples`."""
+    max_perturbed_examples: int = pydantic.Field(default=1000, ge=0)
+    """Most evaluation examples that are asked about again with harmless changes; 0
+    leaves that out."""
+    max_flipped_share: float = pydantic.Field(default=0.05, ge=0, le=1)
+    """Most of the right answers that a harmless change of the input may make wrong."""
+    max_confidence_gap: float = pydantic.Field(default=0.1, ge=0, le=1)
+    """Most by which the mean highest probability may exceed the accuracy."""
     train_split: str = "train"
     """Name of the split that the model was trained on."""
     eval_split: str = "eval"

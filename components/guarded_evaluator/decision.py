@@ -13,10 +13,6 @@ from components.guarded_evaluator.config import EvaluationConfig
 from components.records.evaluation import EvaluationRecord, ModelResult
 from components.records.training import TrainingRecord
 
-ONE_BY_ONE = "one_by_one"
-"""The candidate again, asked about each example alone instead of in a batch; the name
-under which that comparison stands among the pairs."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:

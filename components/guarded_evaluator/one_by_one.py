@@ -13,11 +13,10 @@ import numpy as np
 import tensorflow as tf
 from tfx_bsl.coders import example_coder
 
-from components.guarded_evaluator.decision import ONE_BY_ONE
 from components.guarded_evaluator.measure import JudgedModel, LabelReader
 from components.guarded_evaluator.metrics.paired import NUM_FIELDS, paired_outcome
 from components.guarded_evaluator.results import make_pair
-from components.records.evaluation import PairedResult
+from components.records.evaluation import ONE_BY_ONE, PairedResult
 
 _NUM_EXAMPLES = 32
 """Examples that are asked about alone; a model that depends on the batch shows it on

@@ -14,10 +14,11 @@ from components.guarded_evaluator.checks.counts import (
     p_value,
     recall_gap,
 )
-from components.guarded_evaluator.decision import ONE_BY_ONE, Evidence
+from components.guarded_evaluator.decision import Evidence
 from components.records.evaluation import (
     BATCH_STATISTICS_MODE,
     CANDIDATE,
+    ONE_BY_ONE,
     TRAINING_MODE,
     PairedResult,
 )

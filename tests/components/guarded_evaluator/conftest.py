@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from components.guarded_evaluator.config import EvaluationConfig
-from components.guarded_evaluator.decision import ONE_BY_ONE, Evidence
+from components.guarded_evaluator.decision import Evidence
 from components.records.evaluation import (
     BASELINE,
     BATCH_STATISTICS_MODE,
     CANDIDATE,
+    ONE_BY_ONE,
     TRAINING_MODE,
     EvaluationRecord,
     ModelResult,

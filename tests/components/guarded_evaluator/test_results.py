@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from components.guarded_evaluator.decision import ONE_BY_ONE
 from components.guarded_evaluator.results import make_pair
+from components.records.evaluation import ONE_BY_ONE
 
 DRIFT = np.array([9.0, 0, 0], np.float32)
 MODELS = {

@@ -11,8 +11,12 @@ from components.guarded_evaluator.checks import (
     check_batch_dependence,
     check_mode_gap,
 )
-from components.guarded_evaluator.decision import ONE_BY_ONE, decide
-from components.records.evaluation import BATCH_STATISTICS_MODE, TRAINING_MODE
+from components.guarded_evaluator.decision import decide
+from components.records.evaluation import (
+    BATCH_STATISTICS_MODE,
+    ONE_BY_ONE,
+    TRAINING_MODE,
+)
 from components.records.training import BatchNormDrift, Recalibration, TrainingRecord
 
 NAN = float("nan")
