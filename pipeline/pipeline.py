@@ -10,9 +10,7 @@ from tfx.components import (
     SchemaGen,
     StatisticsGen,
 )
-from tfx.components.example_gen.component import FileBasedExampleGen
-from tfx.components.example_gen.custom_executors import parquet_executor
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base import base_component
 from tfx.dsl.experimental.conditionals import conditional
 from tfx.dsl.placeholder import placeholder
 from tfx.orchestration import metadata
@@ -30,6 +28,7 @@ from components import (
     ImageExampleGen,
     LatestBlessedModel,
     LeakageValidator,
+    ParquetExampleGen,
     Report,
     registry,
 )
@@ -190,12 +189,7 @@ def make_example_gen(data: DataConfig) -> base_component.BaseComponent:
     if kind == "csv":
         return CsvExampleGen(**settings)
     if kind == "parquet":
-        return FileBasedExampleGen(
-            custom_executor_spec=executor_spec.BeamExecutorSpec(
-                parquet_executor.Executor
-            ),
-            **settings,
-        ).with_id("ParquetExampleGen")
+        return ParquetExampleGen(**settings)
     return ImportExampleGen(**settings)
 
 
