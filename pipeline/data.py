@@ -7,6 +7,7 @@ from typing import Literal
 
 import pydantic
 
+from components.content.formats import ENDINGS, DataFormat, format_of
 from components.errors import InputError
 from components.example_splitter.config import By, SplitConfig
 from components.guarded_trainer.config import ImageInput
@@ -16,15 +17,6 @@ from components.settings import Settings
 
 PATH_KEY = "path"
 """Feature with the path of a picture, relative to the data folder."""
-
-DataFormat = Literal["tfrecord", "csv", "parquet", "images"]
-
-_ENDINGS: dict[str, DataFormat] = {
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".tfrecord": "tfrecord",
-    ".tfrecords": "tfrecord",
-}
 
 
 class DataConfig(Settings):
@@ -180,12 +172,10 @@ def data_format(data: DataConfig) -> DataFormat:
     )
     found: set[DataFormat] = set()
     for folder in folders:
-        formats = {
-            _ENDINGS[e] for p in folder.iterdir() if (e := _ending(p)) in _ENDINGS
-        }
+        formats = {format_ for p in folder.iterdir() if (format_ := format_of(p))}
         if not formats and not (data.format and any(folder.iterdir())):
             raise InputError(
-                f"{folder}: expected data files ending in {', '.join(_ENDINGS)} (or "
+                f"{folder}: expected data files ending in {', '.join(ENDINGS)} (or "
                 "those with .gz), but there are none; correct `data.path`, or set "
                 "`data.format`"
             )
@@ -198,7 +188,3 @@ def data_format(data: DataConfig) -> DataFormat:
             f"{' and '.join(sorted(found))}; move the others away"
         )
     return found.pop()
-
-
-def _ending(path: Path) -> str:
-    return Path(path.stem if path.suffix == ".gz" else path.name).suffix.lower()

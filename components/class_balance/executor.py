@@ -14,16 +14,12 @@ from tfx.utils import io_utils
 
 from components import artifact_io
 from components.anomalies import by_split, write_anomalies
-from components.class_balance import core, weights
+from components.class_balance import weights
 from components.class_balance.config import ClassBalanceConfig
-from components.class_balance.domain import read_label_domain
-from components.class_balance.label_counts import LabelCounts, LabelDistribution
-from components.class_balance.quantity import refuse_quantity
-from components.class_balance.statistics import read_label_counts, read_label_slices
-from components.class_balance.wording import FOUND_BY
+from components.class_balance.label_counts import LabelDistribution
+from components.class_balance.validation import read_labels, run_checks
 from components.errors import InputError
-from components.findings import Finding, Verdict, failed_check
-from components.labels import LabelValue
+from components.findings import Verdict
 
 
 class Executor(base_executor.BaseExecutor):
@@ -43,7 +39,7 @@ class Executor(base_executor.BaseExecutor):
 
         labels = _read_labels(statistics, schema, label_key, config)
         table = weights.class_table(labels, config)
-        verdict = Verdict.of(_run_checks(labels, config))
+        verdict = Verdict.of(run_checks(labels, config))
 
         artifact_io.write_findings(artifact_io.single(output_dict, "findings"), verdict)
         artifact_io.write_class_table(
@@ -56,20 +52,6 @@ class Executor(base_executor.BaseExecutor):
             span=statistics.span,
         )
         logging.info("Classes of label %r: %s", label_key, verdict)
-
-
-def _run_checks(labels: LabelDistribution, config: ClassBalanceConfig) -> list[Finding]:
-    """Runs all checks; one that raises is a blocking finding, never a pass."""
-    findings = []
-    for check in core.CHECKS:
-        try:
-            findings.extend(check(labels, config))
-        except InputError:
-            raise
-        except Exception as error:
-            logging.exception("%s failed", check.__name__)
-            findings.append(failed_check(f"{FOUND_BY}.{check.__name__}", error))
-    return findings
 
 
 def _read_labels(
@@ -90,30 +72,13 @@ def _read_labels(
         for split in splits
         if split not in config.exclude_splits
     }
-    counts = read_label_counts(by_split, label_key, _sample_rates(statistics))
-    empty = [split.split for split in counts if not split.num_examples]
-    if empty:
-        raise InputError(
-            f"split {', '.join(empty)}: expected examples, but there are none; check "
-            "the data path and how the data are split"
-        )
-    labels = LabelDistribution(
-        label_key=label_key,
-        splits=counts,
-        domain=_domain(schema, label_key, counts),
-        slices=read_label_slices(by_split, label_key),
+    return read_labels(
+        by_split,
+        label_key,
+        config,
+        schema=schema,
+        sample_rates=_sample_rates(statistics),
     )
-    refuse_quantity(labels, config.train_split)
-    return labels
-
-
-def _domain(
-    schema: schema_pb2.Schema | None, label_key: str, counts: tuple[LabelCounts, ...]
-) -> tuple[LabelValue, ...]:
-    # The domain of a one-hot label lists 0 and 1, not the classes.
-    if schema is None or any(split.one_hot for split in counts):
-        return ()
-    return read_label_domain(schema, label_key)
 
 
 def _sample_rates(statistics: artifact.Artifact) -> dict[str, float]:

@@ -20,10 +20,11 @@ from tensorflow.core.example import example_pb2
 from tfx.dsl.io import fileio
 
 from components.content.pictures import PictureError
-from components.image_example_gen import core, metadata
+from components.image_example_gen import metadata
 from components.image_example_gen.config import ImageExampleGenConfig
 from components.image_example_gen.folder import Kind, shown, walk
 from components.image_example_gen.layout import ClassFolder
+from components.image_example_gen.reading import read_picture
 from components.image_example_gen.summary import Tally, merge_counts
 
 FACTS = "facts"
@@ -216,7 +217,7 @@ class _WriteShardFn(beam.DoFn):
     ) -> bytes | None:
         """Returns a serialized tf.Example; None if the picture is undecodable."""
         try:
-            picture = self._read(path)
+            picture = read_picture(os.path.join(self._base, path), self._config)
         except PictureError as error:
             tally.add(f"{shown(path)} ({error})", "undecodable")
             return None
@@ -232,33 +233,6 @@ class _WriteShardFn(beam.DoFn):
                 **values,
             }
         )
-
-    def _read(self, path: bytes) -> core.Prepared:
-        # The largest that makes sense: 16 bits in each of four channels.
-        max_bytes = 8 * self._config.max_pixels + (1 << 20)
-        try:
-            with open(os.path.join(self._base, path), "rb") as file:
-                encoded = file.read(max_bytes + 1)
-        except OSError as error:
-            raise PictureError(error.strerror or type(error).__name__) from error
-        if len(encoded) > max_bytes:
-            raise PictureError(f"more than {max_bytes:,} bytes")
-        return core.prepare(
-            encoded,
-            tensorflow_reads,
-            min_side=self._config.min_side,
-            max_pixels=self._config.max_pixels,
-        )
-
-
-def tensorflow_reads(encoded: bytes) -> bool:
-    """Whether TensorFlow can decode a picture as a model does in its graph."""
-    try:
-        tf.io.decode_image(encoded, expand_animations=False)
-    except (tf.errors.OpError, UnicodeDecodeError):
-        # TensorFlow quotes what it cannot read, and may fail to decode the quotation.
-        return False
-    return True
 
 
 def _example(features: dict[str, int | float | bytes]) -> bytes:

@@ -26,6 +26,8 @@ def validate(
     config: LeakageConfig,
     folder: str,
     clean: Mapping[str, str] | None = None,
+    *,
+    in_order: bool = True,
 ) -> list[Finding]:
     """Looks for every kind of leakage.
 
@@ -35,6 +37,8 @@ def validate(
       config: What to look for.
       folder: Where to write the pictures of the evidence.
       clean: Where to write each split without what leaks; None, nothing is written.
+      in_order: Whether the rows stand in the order that the model learns them in;
+        if not, their order is not judged.
 
     Returns:
       The findings. A pass that raises becomes a finding that blocks.
@@ -56,7 +60,7 @@ def validate(
         )
     summary = counted.summary.model_copy(update={"near": near.tally if near else None})
     findings += core.judge(summary, label_key, config)
-    findings += _judge_reference(counted, config)
+    findings += _judge_reference(counted, config, in_order=in_order)
     if clean is not None:
         settled = _attempt(
             "quarantine",
@@ -86,10 +90,13 @@ def _has_two_sides(summary: Summary, config: LeakageConfig) -> bool:
     return 0 < reference < summary.contents.num_examples
 
 
-def _judge_reference(counted: Counted, config: LeakageConfig) -> Iterator[Finding]:
+def _judge_reference(
+    counted: Counted, config: LeakageConfig, *, in_order: bool
+) -> Iterator[Finding]:
     """Judges the reference split by itself: single features, and its pictures."""
     yield from core.guarded(
-        "label leakage", lambda: judge_predictive_power(counted.sample, config)
+        "label leakage",
+        lambda: judge_predictive_power(counted.sample, config, in_order=in_order),
     )
     yield from core.guarded(
         "variance of pictures",

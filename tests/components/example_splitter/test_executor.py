@@ -32,7 +32,7 @@ def split(tmp_path, write_examples):
         output = standard_artifacts.Examples()
         output.uri = str(folder / "out")
         context = base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=["--runner=FnApiRunner"],
+            beam_pipeline_args=["--runner=FnApiRunner", "--sdk_container_image=none"],
             tmp_dir=str(folder / "tmp"),
             unique_id="1",
         )

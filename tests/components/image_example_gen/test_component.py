@@ -56,7 +56,10 @@ def test_cache_sees_changed_files_and_stock_components_read_the_examples(
                 ),
                 components=[example_gen, statistics_gen],
                 enable_cache=True,
-                beam_pipeline_args=["--runner=FnApiRunner"],
+                beam_pipeline_args=[
+                    "--runner=FnApiRunner",
+                    "--sdk_container_image=none",
+                ],
             )
         )
         return [

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from components.content import pictures
 from components.content.pictures import PictureError
 from components.image_example_gen.core import prepare
-from components.image_example_gen.transforms import tensorflow_reads
+from components.image_example_gen.reading import tensorflow_reads
 
 ANIMATED = {"png-animated", "gif-animated", "webp-animated"}
 

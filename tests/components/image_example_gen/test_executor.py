@@ -20,7 +20,7 @@ def run(tmp_path):
         examples = standard_artifacts.Examples()
         examples.uri = str(tmp_path / "examples")
         context = base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=["--runner=FnApiRunner"],
+            beam_pipeline_args=["--runner=FnApiRunner", "--sdk_container_image=none"],
             tmp_dir=str(tmp_path / "tmp"),
             unique_id="1",
         )

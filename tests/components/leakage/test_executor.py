@@ -33,7 +33,7 @@ def executor(tmp_path_factory):
     """One for all tests: TFX packs itself for remote workers whenever it makes one."""
     return Executor(
         base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=["--runner=FnApiRunner"],
+            beam_pipeline_args=["--runner=FnApiRunner", "--sdk_container_image=none"],
             tmp_dir=str(tmp_path_factory.mktemp("scratch")),
             unique_id="1",
         )

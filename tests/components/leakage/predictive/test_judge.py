@@ -188,6 +188,10 @@ class TestOrder:
         assert "rows are sorted by class" in finding.message
         assert finding.subject.feature is None
 
+    def test_an_order_that_means_nothing_is_not_judged(self, sample_of):
+        sample = sample_of(self.examples(), self.LABELS)
+        assert list(judge(sample, CONFIG, in_order=False)) == []
+
     def test_shuffled_rows_pass(self, sample_of):
         sample = sample_of(self.examples(), self.LABELS, positions=self.shuffled())
         assert found_in(sample) == []
