@@ -33,11 +33,12 @@ def model_digest(folder: str | os.PathLike[str], ignore: Collection[str] = ()) -
       OSError: If a file or folder cannot be read.
     """
     root = Path(folder)
-    names = sorted(set(_names(root)) - set(ignore))
+    # By the bytes of the names, which are the same under any locale.
+    names = sorted(set(_names(root)) - set(ignore), key=os.fsencode)
     if not names:
         raise InputError(
-            f"{root}: expected the folder of a model, but it holds no files; "
-            "give the folder that holds saved_model.pb"
+            f"{_printable(root)}: expected the folder of a model, but it holds no "
+            "files; give the folder that holds saved_model.pb"
         )
     digest = hashlib.sha256()
     for name in names:
@@ -48,21 +49,27 @@ def model_digest(folder: str | os.PathLike[str], ignore: Collection[str] = ()) -
 
 
 def _names(root: Path) -> Iterator[str]:
-    for parent, folders, files in os.walk(root, onerror=_refuse_unreadable):
+    def fail(error: OSError) -> None:
+        # A missing model is said more plainly by the caller. What vanishes inside of
+        # it while it is read must not pass for a model without that part.
+        if error.filename != os.fspath(root) or root.exists():
+            raise error
+
+    for parent, folders, files in os.walk(root, onerror=fail):
         for name in [*folders, *files]:
             path = Path(parent, name)
             if path.is_symlink() or not (path.is_dir() or path.is_file()):
                 raise InputError(
-                    f"{path}: a model's files must be regular files, but this is a "
-                    "symbolic link or a device; copy what it points to in its place"
+                    f"{_printable(path)}: a model's files must be regular files, but "
+                    "this is a symbolic link or a device; copy what it points to in "
+                    "its place"
                 )
         yield from (Path(parent, name).relative_to(root).as_posix() for name in files)
 
 
-def _refuse_unreadable(error: OSError) -> None:
-    # A missing folder is said more plainly by the caller.
-    if not isinstance(error, FileNotFoundError):
-        raise error
+def _printable(path: Path) -> str:
+    """Returns a path as text that can be written to JSON, whatever its bytes are."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _file_digest(path: Path) -> tuple[int, str]:

@@ -23,21 +23,31 @@ class Decision:
 
 
 def refuse(reason: str) -> Decision:
-    """Makes the decision not to push; the reason is brought into one line."""
-    return Decision(None, " ".join(reason.split()))
+    """Makes the decision not to push; the reason is brought into one line of text."""
+    # File names may hold bytes that are no text, and that JSON cannot carry.
+    text = reason.encode(errors="backslashreplace").decode()
+    return Decision(None, " ".join(text.split()))
 
 
 def decide(
-    blessing_json: str, *, marked_as_blessed: bool, model_sha256: str
+    blessing_json: str,
+    *,
+    marked_as_blessed: bool,
+    marked_sha256: str,
+    model_sha256: str,
 ) -> Decision:
     """Decides whether a model may be pushed.
 
     It may only if everything agrees: the record, the verdict in it, the mark on
-    the artifact (which `tfx.dsl.Cond` and TFX's own Pusher obey), and the digest.
+    the artifact (which `tfx.dsl.Cond` and TFX's own Pusher obey), and the digest in
+    record, mark and model. The marks are kept in the metadata store, so that the
+    record alone, a file, cannot be edited unseen.
 
     Args:
       blessing_json: Contents of `blessing.json`.
       marked_as_blessed: Whether the artifact's custom property `blessed` is 1.
+      marked_sha256: The artifact's custom property `model_sha256`; empty if it has
+        none.
       model_sha256: Digest of the files that are about to be pushed.
 
     Returns:
@@ -62,6 +72,12 @@ def decide(
         return refuse(
             f"{BLESSING_FILE} says blessed, but the artifact's custom property "
             "`blessed` is not 1"
+        )
+    if blessing.model_sha256 != marked_sha256:
+        return refuse(
+            f"{BLESSING_FILE} is not as it was written: expected SHA-256 "
+            f"{marked_sha256 or '(none)'}, the artifact's custom property "
+            f"`model_sha256`, but it names {blessing.model_sha256 or '(none)'}"
         )
     if not blessing.model_sha256 or blessing.model_sha256 != model_sha256:
         return refuse(

@@ -16,6 +16,7 @@ from tfx.utils import io_utils, path_utils
 from components import artifact_io, registry
 from components.artifact_io import InputDict, OutputDict
 from components.digest import model_digest
+from components.errors import InputError
 from components.guarded_pusher import decision
 from components.records.blessing import BLESSING_FILE, Blessing
 from components.records.passport import PUSH_FILE, Passport, Push
@@ -81,6 +82,7 @@ def _decide(
         return decision.decide(
             artifact_io.read_text(model_blessing.uri, BLESSING_FILE),
             marked_as_blessed=model_blessing.get_int_custom_property("blessed") == 1,
+            marked_sha256=model_blessing.get_string_custom_property("model_sha256"),
             model_sha256=model_digest(folder),
         )
     except Exception as error:  # Whatever keeps it from being judged is a no.
@@ -120,13 +122,22 @@ def _push(
         version = registry.publish(folder, destination, passport)
     except (registry.ModelChangedError, registry.ModelWithdrawnError) as error:
         return Push(pushed=False, reason=str(error))
-    removed = registry.prune(destination, keep_versions) if keep_versions else ()
+    removed = _make_room(destination, keep_versions) if keep_versions else ()
     return Push(
         pushed=True,
         pushed_version=version.name,
         pushed_destination=str(version),
         removed_versions=removed,
     )
+
+
+def _make_room(destination: os.PathLike[str], keep_versions: int) -> tuple[int, ...]:
+    try:
+        return registry.prune(destination, keep_versions)
+    except (InputError, OSError) as error:
+        # The model is in production, which must be told whatever else fails.
+        _LOG.warning("Old versions were not removed: %s", error)
+        return ()
 
 
 def _write_push(pushed_model: artifact.Artifact, push: Push) -> None:

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a model's copy for judging tells the evaluator about the model."""
 
+import pydantic
+
 from components.labels import LabelValue
 from components.settings import Settings
 
 MODEL_CARD_FILE = "assets.extra/guard_model.json"
 """Path of the card inside the SavedModel; `assets.extra` is where SavedModel lets
 tools put files of their own."""
+FORMAT_VERSION = 1
+"""Version of the card; a newer one may mean something else by the same name."""
 
 
 class ModelCard(Settings):
     """How a model must be asked, and how its answers are read."""
 
-    format_version: int = 1
+    format_version: int = pydantic.Field(default=FORMAT_VERSION, le=FORMAT_VERSION)
     label_key: str
     """Name of the label feature."""
     labels: tuple[LabelValue, ...]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the trainer tells the evaluator and the report."""
 
+import pydantic
+
 from components.findings import Finding, Verdict
 from components.settings import Settings
 
@@ -209,7 +211,7 @@ class DeviceRecord(Settings):
 class TrainingRecord(Settings):
     """One training, from the first batch to the export."""
 
-    format_version: int = FORMAT_VERSION
+    format_version: int = pydantic.Field(default=FORMAT_VERSION, le=FORMAT_VERSION)
     class_names: tuple[str, ...]
     num_parameters: int
     num_trainable_parameters: int | None = None

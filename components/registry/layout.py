@@ -85,7 +85,13 @@ def latest(destination: str | os.PathLike[str]) -> Path | None:
     """
     for _, folder in sorted(version_folders(destination).items(), reverse=True):
         if os.path.lexists(folder / PASSPORT_FILE):
-            if not read_passport(folder).withdrawn_at:
+            try:
+                passport = read_passport(folder)
+            except InputError:
+                if folder.exists():
+                    raise
+                continue  # Another process has removed it meanwhile.
+            if not passport.withdrawn_at:
                 return folder
             _LOG.warning("%s was withdrawn; looking at the version before.", folder)
             continue
@@ -104,7 +110,8 @@ def verify(version_dir: str | os.PathLike[str]) -> Passport:
     count.
 
     Raises:
-      InputError: If the passport is missing or cannot be read.
+      InputError: If the passport is missing, cannot be read or says that the model
+        was not blessed, or if a file of the model cannot be read.
       ModelChangedError: If a file of the model was changed, added, renamed or
         removed; it is an `InputError`.
     """
@@ -141,11 +148,12 @@ def read_passport(folder: Path) -> Passport:
     """Returns the passport of a version, without a look at its model.
 
     Raises:
-      InputError: If the passport is missing or cannot be read.
+      InputError: If the passport is missing, cannot be read or says that the model
+        was not blessed.
     """
     path = folder / PASSPORT_FILE
     try:
-        return Passport.from_json(path.read_text(encoding="utf-8"))
+        passport = Passport.from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(
             f"{path}: expected the passport of a pushed model, but there is no such "
@@ -157,16 +165,45 @@ def read_passport(folder: Path) -> Passport:
             f"{path}: expected a passport, but it cannot be read ({reason[:300]}); "
             "remove the version, or push its model again"
         ) from error
+    check_verdict(path, passport)
+    return passport
+
+
+def check_verdict(path: Path, passport: Passport) -> None:
+    """Checks that a passport speaks of a model that was blessed.
+
+    Args:
+      path: What to name in the message.
+      passport: The passport.
+
+    Raises:
+      InputError: If the verdict in it blocks.
+    """
+    if not passport.verdict.passed:
+        raise InputError(
+            f"{path}: expected the passport of a model that was blessed, but its "
+            f"verdict is: {passport.verdict}; such a model must not be served, so "
+            "push one that was blessed"
+        )
 
 
 def check_bytes(folder: Path, passport: Passport) -> None:
     """Checks that a folder holds the model of a passport.
 
     Raises:
-      ModelChangedError: If it holds other files, or files of other contents.
-      InputError: If it holds no model at all.
+      ModelChangedError: If it holds other files, or files of other contents, or what
+        no blessed model holds: no files at all, or links.
+      InputError: If a file cannot be read.
     """
-    digest = model_digest(folder, ignore={PASSPORT_FILE})
+    try:
+        digest = model_digest(folder, ignore={PASSPORT_FILE})
+    except InputError as error:
+        raise ModelChangedError(str(error)) from error
+    except OSError as error:
+        raise InputError(
+            f"{folder}: expected the files of a model, but reading them failed "
+            f"({error}); mend the disk or the permissions, or push the model again"
+        ) from error
     if digest != passport.model_sha256:
         raise ModelChangedError(
             f"{folder}: expected the blessed model with SHA-256 "

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts a model where it is served from, whole or not at all."""
 
-import contextlib
 import datetime
 import errno
 import os
-import shutil
 import time
-import uuid
 from pathlib import Path
 
 from components.errors import InputError
@@ -17,19 +14,21 @@ from components.registry.layout import (
     ModelWithdrawnError,
     check_bytes,
     check_destination,
+    check_verdict,
     read_passport,
     verify,
     version_folders,
 )
+from components.registry.locking import locked
+from components.registry.staging import (
+    flush_folder,
+    staged_copy,
+    staging_folder,
+    write_passport,
+)
 
-_STAGING_PREFIX = ".staging-"
-_STALE_SECONDS = 24 * 60 * 60
-"""Copying a model takes minutes. Whatever nobody has written to for a day was
-left by a push that was killed."""
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 """How `rename` says that something stands where the version should go."""
-_NO_FOLDER_FLUSH = {errno.EINVAL, errno.ENOTSUP}
-"""How a file system says that it flushes folders by itself, as SMB does."""
 
 
 def publish(
@@ -47,6 +46,9 @@ def publish(
     an error, or a kill, no version folder has been added; the staging folder of
     a killed process is removed by the first push after a day.
 
+    Whoever may read the destination may read what is published, whatever the umask
+    of this process: a server is often another user.
+
     Args:
       source_dir: Folder of the model, a SavedModel.
       destination: Folder of the versions; made if it does not exist.
@@ -59,12 +61,14 @@ def publish(
       ModelChangedError: If the bytes of the model, or of its copy, are not those
         of `passport.model_sha256`.
       ModelWithdrawnError: If a version that holds the same model was withdrawn.
-      InputError: If the destination is a URL, no folder or not writable, or if
-        the model has a file that is called like a passport.
+      InputError: If the destination is a URL, no folder or not writable, if the
+        verdict in the passport blocks, or if the model has a file that is called
+        like a passport.
       OSError: If copying fails, for instance because the disk is full.
     """
     source = Path(source_dir)
     root = check_destination(destination)
+    check_verdict(source, passport)
     if os.path.lexists(source / PASSPORT_FILE):
         raise InputError(
             f"{source / PASSPORT_FILE}: expected a model as it was trained, but this "
@@ -76,59 +80,75 @@ def publish(
     _check_not_withdrawn(folders, passport.model_sha256)
     if folders and _holds(folders[max(folders)], passport.model_sha256):
         return folders[max(folders)]
-    return publish_copy(source, root, passport)
+    with staged_copy(source, root, passport) as staging, locked(root):
+        # Again: it may have been withdrawn while it was copied.
+        _check_not_withdrawn(version_folders(root), passport.model_sha256)
+        return rename_to_next_version(staging, root, passport)
 
 
-def publish_copy(source: Path, root: Path, passport: Passport) -> Path:
-    """Copies a model to the destination as its newest version, in one step.
+def rename_to_next_version(staging: Path, root: Path, passport: Passport) -> Path:
+    """Makes a copy the newest version, in one step.
 
     Args:
-      source: Folder of the model; a passport in it is left out.
-      root: The destination.
-      passport: What lies beside the copy.
+      staging: Folder with the copy.
+      root: The destination; the caller holds its lock.
+      passport: What lies beside the copy; its version and time are filled in.
 
     Raises:
-      ModelChangedError: If the bytes of the copy are not those of the passport.
-      InputError: If the destination is not writable.
-      OSError: If copying fails.
+      InputError: If no greater version is left.
+      OSError: If the folder cannot be renamed; then nothing has changed.
     """
-    staging = _make_staging(root)
-    try:
-        _copy(source, staging)
-        check_bytes(staging, passport)
-        return _rename_to_next_version(staging, root, passport)
-    finally:
-        # Gone if it was renamed; half-written if something failed.
-        shutil.rmtree(staging, ignore_errors=True)
+    version = 0
+    while True:
+        newest = max(version_folders(root), default=0)
+        version = max(int(time.time()), newest + 1, version + 1)
+        if version > LARGEST_VERSION:
+            raise InputError(
+                f"destination {root}: expected versions that leave room for a newer "
+                f"one, but {newest} is the largest that TensorFlow Serving reads; "
+                "rename that folder"
+            )
+        named = passport.model_copy(update={"version": version, "pushed_at": now()})
+        write_passport(staging, root, named)
+        try:
+            # This would quietly replace an empty folder, but such a one counts as
+            # a version above, and nobody who publishes makes one in between.
+            staging.rename(root / str(version))
+        except FileNotFoundError:
+            # NFS sends a request again whose answer was lost, and finds it done.
+            if not _is_there(root / str(version), named):
+                raise
+        except OSError as error:
+            if error.errno in _TAKEN:
+                continue
+            raise
+        flush_folder(root)
+        return root / str(version)
 
 
 def replace_passport(folder: Path, passport: Passport) -> None:
     """Writes a version's passport anew, in one step; its model stays."""
     # Not beside the model, where a reader would take it for one of its files.
-    staging = _make_staging(folder.parent)
-    try:
-        _write(staging / PASSPORT_FILE, passport)
+    with staging_folder(folder.parent) as staging:
+        write_passport(staging, folder.parent, passport)
         (staging / PASSPORT_FILE).replace(folder / PASSPORT_FILE)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    _flush_folder(folder)
-
-
-def remove_version(folder: Path) -> None:
-    """Removes a version; it is gone from the destination in one step.
-
-    Raises:
-      OSError: If it cannot be renamed, as where another process has removed it.
-    """
-    # If this process is killed now, a later push clears the rest away.
-    staging = folder.parent / f"{_STAGING_PREFIX}{uuid.uuid4().hex}"
-    folder.rename(staging)
-    shutil.rmtree(staging, ignore_errors=True)
+    flush_folder(folder)
 
 
 def now() -> str:
     """Returns the time, UTC, ISO 8601."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def _is_there(folder: Path, passport: Passport) -> bool:
+    try:
+        found = read_passport(folder)
+    except InputError:
+        return False
+    return (found.model_sha256, found.pushed_at) == (
+        passport.model_sha256,
+        passport.pushed_at,
+    )
 
 
 def _check_not_withdrawn(folders: dict[int, Path], model_sha256: str) -> None:
@@ -152,106 +172,3 @@ def _holds(folder: Path, model_sha256: str) -> bool:
         return verify(folder).model_sha256 == model_sha256
     except InputError:
         return False
-
-
-def _make_staging(root: Path) -> Path:
-    staging = root / f"{_STAGING_PREFIX}{uuid.uuid4().hex}"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        _remove_stale_staging(root)
-        # Not `tempfile.mkdtemp`, whose folders only their owner may read: the
-        # server that loads the model is often another user.
-        staging.mkdir()
-    except OSError as error:
-        raise InputError(
-            f"destination {root}: expected a folder that this process can write to, "
-            f"but making a folder in it failed ({error.strerror}); correct the path "
-            "or its permissions"
-        ) from error
-    return staging
-
-
-def _remove_stale_staging(root: Path) -> None:
-    for staging in root.glob(f"{_STAGING_PREFIX}*"):
-        # Another push may be tidying up the same folder.
-        with contextlib.suppress(OSError):
-            if time.time() - _last_change(staging) > _STALE_SECONDS:
-                shutil.rmtree(staging, ignore_errors=True)
-
-
-def _last_change(folder: Path) -> float:
-    """Returns when anything in a folder was last written, in seconds since 1970."""
-    changes = [folder.lstat().st_mtime]
-    changes += [path.lstat().st_mtime for path in folder.rglob("*")]
-    return max(changes)
-
-
-def _copy(source: Path, staging: Path) -> None:
-    """Copies a model and flushes it to disk."""
-    # Walking must not pass over a folder that cannot be listed.
-    for parent, _, names in os.walk(source, onerror=_raise):
-        folder = staging / Path(parent).relative_to(source)
-        folder.mkdir(exist_ok=True)
-        for name in names:
-            if folder == staging and name == PASSPORT_FILE:
-                continue  # A copy gets a passport of its own.
-            shutil.copyfile(Path(parent, name), folder / name)
-            _flush(folder / name)
-    for parent, _, _ in os.walk(staging, onerror=_raise):
-        _flush_folder(Path(parent))
-
-
-def _rename_to_next_version(staging: Path, root: Path, passport: Passport) -> Path:
-    version = 0
-    while True:
-        newest = max(version_folders(root), default=0)
-        version = max(int(time.time()), newest + 1, version + 1)
-        if version > LARGEST_VERSION:
-            raise InputError(
-                f"destination {root}: expected versions that leave room for a newer "
-                f"one, but {newest} is the largest that TensorFlow Serving reads; "
-                "rename that folder"
-            )
-        target = root / str(version)
-        _write_passport(staging, passport, version)
-        try:
-            # This would quietly replace an empty folder, but such a one counts as
-            # a version above, and nobody who publishes makes one in between.
-            staging.rename(target)
-        except OSError as error:
-            if error.errno not in _TAKEN:
-                raise
-        else:
-            _flush_folder(root)
-            return target
-
-
-def _write_passport(staging: Path, passport: Passport, version: int) -> None:
-    passport = passport.model_copy(update={"version": version, "pushed_at": now()})
-    _write(staging / PASSPORT_FILE, passport)
-    _flush_folder(staging)
-
-
-def _write(path: Path, passport: Passport) -> None:
-    path.write_text(passport.model_dump_json(indent=2), encoding="utf-8")
-    _flush(path)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _flush_folder(path: Path) -> None:
-    try:
-        _flush(path)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_FLUSH:
-            raise
-
-
-def _raise(error: OSError) -> None:
-    raise error

@@ -3,22 +3,25 @@
 
 import logging
 import os
+import shutil
 from pathlib import Path
 
 from components.errors import InputError
 from components.records.passport import PASSPORT_FILE, Passport
 from components.registry.layout import (
+    ModelChangedError,
     check_destination,
     read_passport,
     verify,
     version_folders,
 )
+from components.registry.locking import locked
 from components.registry.publishing import (
     now,
-    publish_copy,
-    remove_version,
+    rename_to_next_version,
     replace_passport,
 )
+from components.registry.staging import move_aside, staged_copy
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,7 +31,9 @@ def rollback(destination: str | os.PathLike[str], to: int | None = None) -> Path
 
     Servers take the largest version, and some never go back to a smaller one, so the
     earlier model becomes a new version; nothing is deleted. The withdrawn model's
-    passport says so, and `publish` refuses that model from then on.
+    passport says so, and `publish` refuses that model from then on. A newest version
+    that has no passport that can be read was not pushed, or was damaged; it is
+    covered by the new version, and the log says that nothing marks it.
 
     If the process is killed on the way, the newest model is at worst withdrawn and
     still there; running it again finishes the work.
@@ -45,7 +50,8 @@ def rollback(destination: str | os.PathLike[str], to: int | None = None) -> Path
     Raises:
       ModelChangedError: If the files of the version named are not those blessed.
       InputError: If there is no version to go back to, the version named does not
-        exist or is the newest, or the newest has no passport.
+        exist or is the newest, or another process pushes or rolls back meanwhile;
+        then nothing has changed.
       OSError: If copying fails; the newest version is served as before.
     """
     root = check_destination(destination)
@@ -55,20 +61,21 @@ def rollback(destination: str | os.PathLike[str], to: int | None = None) -> Path
             f"destination {root}: expected versions to go back to, but there is none; "
             "give the folder that models are pushed to"
         )
-    newest = folders[max(folders)]
-    current = read_passport(newest)
+    newest = max(folders)
+    current = _passport_of(folders[newest])
     target, passport = _target(folders, current, to)
-    if passport.model_sha256 != current.model_sha256 and not current.withdrawn_at:
-        replace_passport(newest, current.model_copy(update={"withdrawn_at": now()}))
-    restored = publish_copy(
-        target,
-        root,
-        passport.model_copy(
-            update={"restored_from": int(target.name), "withdrawn_at": ""}
-        ),
+    restored = passport.model_copy(
+        update={"restored_from": int(target.name), "withdrawn_at": ""}
     )
-    _take_marks_off(folders, passport.model_sha256)
-    return restored
+    try:
+        return _publish_again(target, root, restored, newest, current)
+    except (FileNotFoundError, ModelChangedError) as error:
+        if target.exists():
+            raise
+        raise InputError(
+            f"{target}: expected the version to stay while it is copied, but another "
+            "process has removed it; choose another with --to"
+        ) from error
 
 
 def prune(destination: str | os.PathLike[str], keep: int) -> tuple[int, ...]:
@@ -77,6 +84,9 @@ def prune(destination: str | os.PathLike[str], keep: int) -> tuple[int, ...]:
     Versions that somebody else has put there, or whose passport cannot be read, are
     left alone and do not count. Neither do withdrawn models, nor a model that a
     rollback has published again: what is kept can be gone back to.
+
+    A server that is loading a version while it is removed gets an error, never a
+    part of a model; it loads the newest, which always stays.
 
     Args:
       destination: Folder of the versions.
@@ -87,33 +97,37 @@ def prune(destination: str | os.PathLike[str], keep: int) -> tuple[int, ...]:
 
     Raises:
       ValueError: If `keep` is not positive.
-      InputError: If the destination cannot be listed.
+      InputError: If the destination cannot be listed or is not writable.
     """
     if keep < 1:
         raise ValueError(f"keep must be at least 1, not {keep}")
-    folders = version_folders(destination)
-    passports: dict[int, Passport] = {}
-    for version, folder in folders.items():
-        if not os.path.lexists(folder / PASSPORT_FILE):
-            continue
-        try:
-            passports[version] = read_passport(folder)
-        except InputError as error:
-            _LOG.warning("%s is not removed: %s", folder, error)
+    root = check_destination(destination)
+    if not version_folders(root):
+        return ()
+    aside: dict[int, Path] = {}
+    with locked(root):
+        folders = version_folders(root)
+        for version in _too_old(folders, keep):
+            try:
+                aside[version] = move_aside(folders[version])
+            except OSError as error:
+                _LOG.warning("%s could not be removed: %s", folders[version], error)
+    for folder in aside.values():
+        shutil.rmtree(folder, ignore_errors=True)
+    return tuple(aside)
+
+
+def _too_old(folders: dict[int, Path], keep: int) -> list[int]:
+    """Returns the versions that may go, oldest first."""
+    passports = {
+        version: passport
+        for version, folder in sorted(folders.items())
+        if (passport := _passport_of(folder)) is not None
+    }
     oldest = _oldest_to_keep(passports, keep)
-    removed = []
-    for version in sorted(passports):
-        if oldest is None or version >= oldest or version == max(folders):
-            break
-        try:
-            remove_version(folders[version])
-        except FileNotFoundError:
-            continue  # Another process was quicker.
-        except OSError as error:
-            _LOG.warning("%s could not be removed: %s", folders[version], error)
-            continue
-        removed.append(version)
-    return tuple(removed)
+    if oldest is None:
+        return []
+    return [version for version in passports if version < min(oldest, max(folders))]
 
 
 def _oldest_to_keep(passports: dict[int, Passport], keep: int) -> int | None:
@@ -127,8 +141,19 @@ def _oldest_to_keep(passports: dict[int, Passport], keep: int) -> int | None:
     return None
 
 
+def _passport_of(folder: Path) -> Passport | None:
+    """Returns a version's passport, None for one that was not pushed or was damaged."""
+    if not os.path.lexists(folder / PASSPORT_FILE):
+        return None
+    try:
+        return read_passport(folder)
+    except InputError as error:
+        _LOG.warning("%s is left as it is: %s", folder, error)
+        return None
+
+
 def _target(
-    folders: dict[int, Path], current: Passport, to: int | None
+    folders: dict[int, Path], current: Passport | None, to: int | None
 ) -> tuple[Path, Passport]:
     """Returns the version to go back to, whole, and its passport."""
     newest = max(folders)
@@ -145,7 +170,8 @@ def _target(
     for version in sorted(folders, reverse=True)[1:]:
         try:
             passport = read_passport(folders[version])
-            if passport.withdrawn_at or passport.model_sha256 == current.model_sha256:
+            same = current and passport.model_sha256 == current.model_sha256
+            if passport.withdrawn_at or same:
                 continue
             return folders[version], verify(folders[version])
         except InputError as error:
@@ -158,14 +184,39 @@ def _target(
     )
 
 
+def _publish_again(
+    target: Path, root: Path, restored: Passport, newest: int, current: Passport | None
+) -> Path:
+    with staged_copy(target, root, restored) as staging, locked(root):
+        folders = version_folders(root)
+        _check_still_newest(root, newest, folders)
+        if current is None:
+            _LOG.warning("%s cannot be marked as withdrawn.", folders[newest])
+        elif restored.model_sha256 != current.model_sha256 and not current.withdrawn_at:
+            replace_passport(
+                folders[newest], current.model_copy(update={"withdrawn_at": now()})
+            )
+        version = rename_to_next_version(staging, root, restored)
+        _take_marks_off(folders, restored.model_sha256)
+        return version
+
+
+def _check_still_newest(root: Path, version: int, folders: dict[int, Path]) -> None:
+    newest = max(folders, default=None)
+    if newest != version:
+        raise InputError(
+            f"destination {root}: expected {version} to be the newest version while it "
+            f"is rolled back, but another process has made that {newest}; see what it "
+            "has pushed, and roll back again if need be"
+        )
+
+
 def _take_marks_off(folders: dict[int, Path], model_sha256: str) -> None:
     for folder in folders.values():
-        if not os.path.lexists(folder / PASSPORT_FILE):
-            continue
-        try:
-            passport = read_passport(folder)
-        except InputError as error:
-            _LOG.warning("%s is left as it is: %s", folder, error)
-            continue
-        if passport.withdrawn_at and passport.model_sha256 == model_sha256:
+        passport = _passport_of(folder)
+        if (
+            passport is not None
+            and passport.withdrawn_at
+            and passport.model_sha256 == model_sha256
+        ):
             replace_passport(folder, passport.model_copy(update={"withdrawn_at": ""}))

@@ -59,6 +59,14 @@ class TestText:
         with pytest.raises(InputError, match=re.escape(path)):
             artifact_io.read_text(str(tmp_path), "note.txt")
 
+    @pytest.mark.parametrize("kind", ["not-utf-8", "folder"])
+    def test_names_the_file_that_is_no_text(self, tmp_path, kind):
+        path = tmp_path / "note.txt"
+        path.mkdir() if kind == "folder" else path.write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(InputError, match=re.escape(str(path))) as error:
+            artifact_io.read_text(str(tmp_path), "note.txt")
+        assert "\n" not in str(error.value)
+
 
 class TestFindings:
     @pytest.mark.parametrize(
@@ -88,6 +96,31 @@ class TestFindings:
     def test_that_are_not_there_are_an_input_error(self, tmp_path):
         with pytest.raises(InputError, match=artifact_io.FINDINGS_FILE):
             artifact_io.read_findings(make(GuardFindings, tmp_path))
+
+    def test_without_the_field_are_not_findings_that_pass(self, tmp_path):
+        findings = make(GuardFindings, tmp_path)
+        artifact_io.write_text(findings.uri, artifact_io.FINDINGS_FILE, "{}")
+        with pytest.raises(InputError, match="findings: is missing"):
+            artifact_io.read_findings(findings)
+
+    @pytest.mark.parametrize(("written", "edited"), [(0, 1), (1, 0), (2, 1)])
+    def test_that_contradict_the_artifact_are_an_input_error(
+        self, tmp_path, written, edited
+    ):
+        findings = make(GuardFindings, tmp_path)
+        leaks = [find("collapse", "m"), find("dead_class", "m")]
+        artifact_io.write_findings(findings, Verdict.of(leaks[:written]))
+        text = Verdict.of(leaks[:edited]).to_json()
+        artifact_io.write_text(findings.uri, artifact_io.FINDINGS_FILE, text)
+        with pytest.raises(InputError, match=f"property says {written}"):
+            artifact_io.read_findings(findings)
+
+    def test_of_an_artifact_that_tells_nothing_are_read(self, tmp_path):
+        verdict = Verdict.of([find("collapse", "m")])
+        findings = make(GuardFindings, tmp_path)
+        text = verdict.to_json()
+        artifact_io.write_text(findings.uri, artifact_io.FINDINGS_FILE, text)
+        assert artifact_io.read_findings(findings) == verdict
 
 
 class TestClassTable:

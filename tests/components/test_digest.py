@@ -111,6 +111,47 @@ def test_refuses_symbolic_links(tmp_path, target):
         model_digest(tmp_path)
 
 
+def test_a_name_that_is_no_text_counts_and_can_be_told(tmp_path):
+    write(tmp_path)
+    before = model_digest(tmp_path)
+    odd = os.fsencode(tmp_path) + b"/\xff"
+    with open(odd, "wb"):
+        pass
+    assert model_digest(tmp_path) != before
+    os.remove(odd)
+    os.symlink("saved_model.pb", odd)
+    with pytest.raises(InputError, match=r"/\\xff: a model's files") as error:
+        model_digest(tmp_path)
+    assert str(error.value).encode()
+
+
+def test_the_order_is_that_of_the_bytes_of_the_names(tmp_path):
+    # As text, the second comes first: undecodable bytes become U+DC80 and upwards.
+    names = ["\U0001f600".encode(), b"\xff"]
+    for name in names:
+        with open(os.fsencode(tmp_path) + b"/" + name, "wb"):
+            pass
+    empty = hashlib.sha256(b"").hexdigest().encode()
+    lines = b"".join(name + b"\x000\x00" + empty + b"\n" for name in names)
+    assert model_digest(tmp_path) == hashlib.sha256(lines).hexdigest()
+
+
+def test_a_folder_that_vanishes_while_it_is_read_is_no_model_without_it(
+    tmp_path, monkeypatch
+):
+    write(tmp_path)
+    scan = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("variables"):
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(FileNotFoundError, match="variables"):
+        model_digest(tmp_path)
+
+
 _NAMES = st.text(alphabet="ab\n 0é", min_size=1, max_size=4)
 _MODELS = st.dictionaries(_NAMES, st.binary(max_size=4), min_size=1, max_size=4)
 

@@ -3,6 +3,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,9 @@ import pytest
 from components import registry
 from components.digest import model_digest
 from components.errors import InputError
-from components.findings import Verdict
+from components.findings import Verdict, find
 from components.records.passport import PASSPORT_FILE, Passport
+from components.registry.locking import LOCK_FILE
 
 _ROOT = Path(registry.__file__).parents[2]
 _FAR_FUTURE = 9_999_999_999
@@ -83,7 +85,8 @@ def finish(process):
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    """Returns what stands in a folder; the lock's file always does."""
+    return sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)
 
 
 @pytest.fixture
@@ -204,6 +207,16 @@ class TestLatest:
             pytest.param(b'{"format_version": 1, "model_sha', id="half-written"),
             pytest.param(b"\xff\xfe", id="not-utf-8"),
             pytest.param(b"[]", id="other-json"),
+            pytest.param(
+                Passport(
+                    model_sha256="0" * 64,
+                    verdict=Verdict.of([find("collapse", "99 of 100")]),
+                    blessed_at="then",
+                )
+                .to_json()
+                .encode(),
+                id="verdict-that-blocks",
+            ),
         ],
     )
     def test_refuses_an_unreadable_passport(
@@ -252,6 +265,42 @@ class TestPublish:
         assert (folder.stat().st_mode & 0o777) == 0o755
         assert ((folder / "variables").stat().st_mode & 0o777) == 0o755
         assert ((folder / "saved_model.pb").stat().st_mode & 0o777) == 0o644
+
+    @pytest.mark.parametrize(
+        ("granted", "folder", "file"),
+        [
+            pytest.param(0o755, 0o755, 0o644, id="everybody"),
+            pytest.param(0o750, 0o750, 0o640, id="the-group"),
+            pytest.param(0o700, 0o700, 0o600, id="nobody"),
+            pytest.param(0o775, 0o755, 0o644, id="never-to-write"),
+            pytest.param(0o744, 0o744, 0o644, id="listing-without-entering"),
+        ],
+    )
+    def test_lets_those_read_who_may_read_the_destination(
+        self, destination, model, granted, folder, file
+    ):
+        destination.mkdir()
+        destination.chmod(granted)
+        old = os.umask(0o077)
+        try:
+            version = push(model, destination)
+        finally:
+            os.umask(old)
+        for path in (version, *version.rglob("*")):
+            expected = folder if path.is_dir() else file
+            assert (path.stat().st_mode & 0o777) == expected, path
+
+    def test_keeps_the_group_that_a_destination_hands_down(self, destination, model):
+        destination.mkdir()
+        destination.chmod(0o2755)
+        assert push(model, destination).stat().st_mode & 0o2000
+
+    def test_refuses_the_passport_of_a_model_that_was_blocked(self, destination, model):
+        blocked = Verdict.of([find("collapse", "Class 1 gets 99 of 100 examples.")])
+        passport = passport_of(model).model_copy(update={"verdict": blocked})
+        with pytest.raises(InputError, match="its verdict is: blocked: collapse"):
+            registry.publish(model, destination, passport)
+        assert not destination.exists()
 
     def test_leaves_the_newest_version_alone_if_it_is_this_model(
         self, destination, model
@@ -439,6 +488,18 @@ class TestVerify:
     def test_names_the_passport_of_a_folder_that_is_missing(self, tmp_path):
         with pytest.raises(InputError, match="nowhere"):
             registry.verify(tmp_path / "nowhere")
+
+    @pytest.mark.parametrize("spoil", ["link", "empty"])
+    def test_what_no_blessed_model_holds_is_a_change(self, destination, model, spoil):
+        folder = push(model, destination)
+        if spoil == "link":
+            (folder / "link").symlink_to("saved_model.pb")
+        else:
+            for name in ("saved_model.pb", "fingerprint.pb"):
+                (folder / name).unlink()
+            shutil.rmtree(folder / "variables")
+        with pytest.raises(registry.ModelChangedError, match=re.escape(str(folder))):
+            registry.verify(folder)
 
     def test_names_both_digests_of_a_changed_model(self, destination, model):
         folder = push(model, destination)

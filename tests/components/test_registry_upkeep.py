@@ -118,6 +118,21 @@ class TestRollback:
         registry.rollback(shop.destination)
         assert shop.served() == "first"
 
+    @pytest.mark.parametrize("passport", [None, "", "{"])
+    def test_a_newest_version_that_was_not_pushed_or_damaged_is_covered(
+        self, shop, caplog, passport
+    ):
+        good = shop.push("good")
+        bad = shop.push("bad")
+        (bad / PASSPORT_FILE).unlink()
+        if passport is not None:
+            (bad / PASSPORT_FILE).write_text(passport)
+        with caplog.at_level(logging.WARNING):
+            restored = registry.rollback(shop.destination)
+        assert shop.served() == "good"
+        assert registry.verify(restored).restored_from == int(good.name)
+        assert "cannot be marked as withdrawn" in caplog.text
+
     def test_a_damaged_version_that_is_named_is_refused(self, shop):
         first = shop.push("first")
         shop.push("second")
@@ -162,7 +177,7 @@ class TestRollback:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as context:
-            context.setattr("components.registry.upkeep.publish_copy", killed)
+            context.setattr("components.registry.upkeep.rename_to_next_version", killed)
             with pytest.raises(KeyboardInterrupt):
                 registry.rollback(shop.destination)
         # Nobody may take the bad model for a baseline meanwhile.

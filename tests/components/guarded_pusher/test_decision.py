@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from components.findings import Verdict, find
 from components.guarded_pusher import decision
 from components.records.blessing import Blessing
+from components.records.passport import Push
 
 _DIGEST, _OTHER_DIGEST = "a" * 64, "b" * 64
 _WARNING = find("low_variance", "2 of 3 features hardly differ")
@@ -26,10 +27,13 @@ def blessing(**changes):
     )
 
 
-def decide(text, marked_as_blessed=True, model_sha256=_DIGEST):
-    return decision.decide(
-        text, marked_as_blessed=marked_as_blessed, model_sha256=model_sha256
-    )
+def decide(text, **details):
+    agreeing = {
+        "marked_as_blessed": True,
+        "marked_sha256": _DIGEST,
+        "model_sha256": _DIGEST,
+    }
+    return decision.decide(text, **{**agreeing, **details})
 
 
 def test_what_was_blessed_is_pushed_even_with_warnings():
@@ -80,14 +84,32 @@ def test_what_was_blessed_is_pushed_even_with_warnings():
             id="another-model",
         ),
         pytest.param(
+            blessing(model_sha256=_OTHER_DIGEST).to_json(),
+            {"model_sha256": _OTHER_DIGEST},
+            f"not as it was written: expected SHA-256 {_DIGEST}",
+            id="digest-edited-to-that-of-another-model",
+        ),
+        pytest.param(
+            blessing().to_json(),
+            {"marked_sha256": ""},
+            "not as it was written: expected SHA-256 (none)",
+            id="digest-mark-absent",
+        ),
+        pytest.param(
             blessing(model_sha256="").to_json(),
             {},
-            "expected SHA-256 (none)",
+            "it names (none)",
             id="digest-absent",
         ),
         pytest.param(
             blessing(model_sha256="").to_json(),
-            {"model_sha256": ""},
+            {"marked_sha256": ""},
+            "expected SHA-256 (none)",
+            id="both-digests-absent",
+        ),
+        pytest.param(
+            blessing(model_sha256="").to_json(),
+            {"marked_sha256": "", "model_sha256": ""},
             "expected SHA-256 (none)",
             id="no-digest-is-not-the-same-digest",
         ),
@@ -105,6 +127,8 @@ def test_no_text_makes_it_raise(text):
     assert decide(text).blessing is None
 
 
-@given(st.text())
-def test_a_reason_is_one_line(text):
-    assert len(decision.refuse(text).reason.splitlines()) <= 1
+@given(st.text(st.characters()))
+def test_a_reason_is_one_line_that_can_be_written(text):
+    reason = decision.refuse(text).reason
+    assert len(reason.splitlines()) <= 1
+    assert Push.from_json(Push(pushed=False, reason=reason).to_json()).reason == reason

@@ -55,6 +55,9 @@ class Bench:
             self.model_blessing.uri, BLESSING_FILE, blessing.to_json()
         )
         self.model_blessing.set_int_custom_property("blessed", mark)
+        self.model_blessing.set_string_custom_property(
+            "model_sha256", blessing.model_sha256
+        )
 
     def run(self, keep_versions=None):
         Executor().Do(
@@ -266,3 +269,41 @@ def test_no_version_is_removed_unasked(bench):
         bench.bless()
         assert bench.run().removed_versions == ()
     assert len(registry.versions(bench.destination)) == 4
+
+
+def test_a_push_is_told_though_old_versions_cannot_be_removed(
+    bench, monkeypatch, caplog
+):
+    bench.run()
+    (bench.serving / "saved_model.pb").write_text("another graph")
+    bench.bless()
+
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("components.registry.upkeep.move_aside", refuse)
+    with caplog.at_level(logging.WARNING):
+        push = bench.run(keep_versions=1)
+    assert push.pushed
+    assert push.removed_versions == ()
+    assert len(registry.versions(bench.destination)) == 2
+    assert "could not be removed" in caplog.text
+
+
+def test_a_push_is_told_though_the_destination_closes_behind_it(
+    bench, monkeypatch, caplog
+):
+    def prune(destination, keep):
+        raise InputError("the destination is closed")
+
+    monkeypatch.setattr(registry, "prune", prune)
+    with caplog.at_level(logging.WARNING):
+        assert bench.run(keep_versions=1).pushed
+    assert "the destination is closed" in caplog.text
+
+
+def test_a_digest_edited_in_the_record_is_told(bench):
+    marked = bench.model_blessing.get_string_custom_property("model_sha256")
+    bench.bless(model_sha256="0" * 64)
+    bench.model_blessing.set_string_custom_property("model_sha256", marked)
+    assert "not as it was written" in bench.run().reason

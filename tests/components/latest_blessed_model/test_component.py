@@ -55,7 +55,10 @@ def test_in_a_pipeline_each_push_gives_a_new_baseline(tmp_path):
         blessing = importer.Importer(
             source_uri=str(tmp_path / f"{text}-blessing"),
             artifact_type=standard_artifacts.ModelBlessing,
-            custom_properties={"blessed": 1},
+            custom_properties={
+                "blessed": 1,
+                "model_sha256": model_digest(tmp_path / text),
+            },
         ).with_id("Blessing")
         pusher = GuardedPusher(
             model=latest.outputs["model"],
