@@ -156,6 +156,14 @@ _TABLE = (
         (Stage.TRAINING,),
     ),
     Cause(
+        "not_probabilities",
+        _BLOCK,
+        "The outputs are no probabilities of the classes.",
+        "End the model with a softmax over the classes, or put one behind it where it "
+        "was trained on logits.",
+        (Stage.EVALUATION,),
+    ),
+    Cause(
         "not_a_number",
         _BLOCK,
         "NaN or infinity in inputs, loss, gradients, weights or predictions.",
@@ -295,6 +303,13 @@ _TABLE = (
         (Stage.EVALUATION,),
     ),
     Cause(
+        "weak_slice",
+        _BLOCK,
+        "The model does much worse on one slice of the data than on the rest.",
+        "Collect more examples of this slice, or find out what is different there.",
+        (Stage.EVALUATION,),
+    ),
+    Cause(
         "no_signal",
         _BLOCK,
         "The predictions tell no more about the label than the class shares do.",
@@ -321,6 +336,14 @@ _TABLE = (
         _WARN,
         "Small, harmless changes of the input flip predictions.",
         "Augment with such changes while training.",
+        (Stage.EVALUATION,),
+    ),
+    Cause(
+        "miscalibrated",
+        _WARN,
+        "The model is far more certain of its answers than it is right.",
+        "Do not act on its probabilities before they are calibrated (temperature "
+        "scaling on held-out examples); stop earlier, or smooth the labels.",
         (Stage.EVALUATION,),
     ),
     Cause(

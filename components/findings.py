@@ -66,6 +66,9 @@ class Finding(Settings):
     """Whatever lets a reader check the finding; JSON values only, bounded in size."""
     found_by: str = ""
     """Name of the check or component."""
+    is_secondary: bool = False
+    """Whether it stands behind the others of its severity: it explains none of the
+    failures beside it, or one of them explains it."""
 
     @pydantic.field_validator("cause")
     @classmethod
@@ -131,13 +134,16 @@ class Verdict(Settings):
 
     findings: tuple[Finding, ...] = ()
     """Blocking findings before warnings before information; within each, in the
-    catalogue's order of explanation."""
+    catalogue's order of explanation, secondary ones last."""
 
     @pydantic.field_validator("findings")
     @classmethod
     def _in_order(cls, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         return tuple(
-            sorted(findings, key=lambda f: (f.severity.rank, causes.rank(f.cause)))
+            sorted(
+                findings,
+                key=lambda f: (f.severity.rank, f.is_secondary, causes.rank(f.cause)),
+            )
         )
 
     @classmethod

@@ -50,9 +50,11 @@ class GuardedEvaluator(Evaluator):
     """Judges a model as TFX's Evaluator does, and for how it may fail in use.
 
     Asks the serving model, the same weights in training mode, and the newest model
-    in production about the same examples of both splits, in one Beam pass with TFMA.
-    Blocks collapse, gaps between training and inference mode, answers that change with
-    the batch, overfitting, NaN, and whatever the data validators and the trainer found.
+    in production about the same examples of both splits, in one Beam pass with TFMA,
+    and the serving model once more about some of them with harmless changes. Blocks
+    collapse, also of a single slice, gaps between training and inference mode, answers
+    that change with the batch, overfitting, NaN, and whatever the data validators and
+    the trainer found.
     A blessing is written in any case, also when a check could not run, which blocks.
 
     Component `outputs` contains:

@@ -15,9 +15,9 @@ class EvaluationConfig(Settings):
     """
 
     confidence: float = pydantic.Field(default=0.99, ge=0.5, lt=1)
-    """Confidence of every one-sided interval and test. Some ten of them are made for
-    each model, and noise must cross the limits below as well: of 4,000 simulated
-    healthy models 0.6 % are blocked, of 3,000 broken ones all."""
+    """Confidence of every one-sided interval and test. Some twenty of them are made
+    for each model, and noise must cross the limits below as well: of 1,000 simulated
+    healthy models, with slices and harmless changes, 0.1 % are blocked."""
     max_mode_gap: float = pydantic.Field(default=0.05, ge=0, le=1)
     """Most accuracy, and most mean recall over the classes, that inference mode may
     lose against training mode on the same examples. One-sided: dropout makes training
@@ -49,7 +49,8 @@ class EvaluationConfig(Settings):
     min_output_spread: float = pydantic.Field(default=1e-3, ge=0, le=0.5)
     """Standard deviation over examples of a class's probability; if no class has as
     much, the outputs ignore the input (TheDeepChecker warns below a coefficient of
-    variation of 0.001)."""
+    variation of 0.001). For two classes; of K equal ones a perfect model has only
+    2 sqrt(K - 1) / K times the spread, and the limit falls alike."""
     min_eval_examples: int = pydantic.Field(default=30, ge=1)
     """Fewest examples to judge by: with 30 the 95 % interval of an accuracy is up to
     0.37 wide (Clopper-Pearson)."""
@@ -73,14 +74,38 @@ class EvaluationConfig(Settings):
     max_slices: int = pydantic.Field(default=100, ge=1)
     """Most values of one feature to slice by; a feature with more is no category."""
     min_slice_examples: int = pydantic.Field(default=30, ge=1)
-    """Fewest evaluation examples of a slice to judge it by, as `min_eval_examples`."""
+    """Fewest evaluation examples of a slice to judge it by, as `min_eval_examples`;
+    smaller slices are listed."""
     max_perturbed_examples: int = pydantic.Field(default=1000, ge=0)
     """Most evaluation examples that are asked about again with harmless changes; 0
     leaves that out."""
     max_flipped_share: float = pydantic.Field(default=0.05, ge=0, le=1)
-    """Most of the right answers that a harmless change of the input may make wrong."""
+    """Most of the right answers that a harmless change of the input may make wrong;
+    more warns, if it is sure. 0.05 is our choice, the same as `max_mode_gap`: neither
+    how nor by whom a model is asked should change what it knows."""
+    max_destroyed_share: float = pydantic.Field(default=0.5, gt=0, le=1)
+    """The same from which it blocks, if as much accuracy is lost: of what the model
+    knows, a change that nobody would notice leaves less than half. Ordinary networks
+    lose up to 0.3 to a shift by one pixel (Azulay and Weiss 2019)."""
     max_confidence_gap: float = pydantic.Field(default=0.1, ge=0, le=1)
-    """Most by which the mean highest probability may exceed the accuracy."""
+    """Most by which the mean highest probability may exceed the accuracy, of all
+    answers and of those that are saturated; more warns, if it is sure. Networks that
+    nobody calibrated are mostly off by less, some by 0.15 (Guo et al. 2017)."""
+    max_slice_gap: float = pydantic.Field(default=0.2, ge=0, le=1)
+    """Most accuracy that a slice may lose against the rest of the split with the same
+    mix of classes, and against the model in production: a fifth, twice
+    `max_generalization_gap`. Some slices are harder than others, and no model is to
+    blame for that; deepchecks' WeakSegmentsPerformance allows a fifth of the score."""
+    min_train_gain: float = pydantic.Field(default=0.5, ge=0, le=1)
+    """Mean recall over the classes on the training split, as a share of the way from
+    guessing to perfection, below which the model underfits, which warns: half, as
+    `poor_gain` of the trainer's rules. Noisy labels make sound models poor, so it
+    never blocks."""
+    min_imbalance_ratio: float = pydantic.Field(default=4, gt=1)
+    """How many times as frequent in training as the others on average the one answered
+    class must be, or less frequent an overlooked class, for `class_imbalance` to be
+    named as the reason. With two classes, 4 is a share of 20 %, from which Google's
+    course on imbalanced data calls the imbalance moderate."""
     train_split: str = "train"
     """Name of the split that the model was trained on."""
     eval_split: str = "eval"

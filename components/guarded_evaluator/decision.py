@@ -5,59 +5,36 @@ Each check is a function of the evidence. A check that raises becomes a blocking
 finding of its own: what could not be judged is not let through.
 """
 
-import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from components.findings import Finding, Verdict, failed_check
-from components.guarded_evaluator.config import EvaluationConfig
-from components.records.evaluation import EvaluationRecord, ModelResult
-from components.records.training import TrainingRecord
+from components.guarded_evaluator.evidence import FOUND_BY, Check, Evidence
+from components.guarded_evaluator.explanations import explain
+from components.guarded_evaluator.folding import fold
 
-
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """All that a decision rests on.
-
-    Attributes:
-      config: The limits.
-      evaluation: What the evaluator measured.
-      training: What the trainer recorded; None for a model trained elsewhere.
-      upstream: Findings of the data validators and the trainer.
-    """
-
-    config: EvaluationConfig
-    evaluation: EvaluationRecord
-    training: TrainingRecord | None = None
-    upstream: tuple[Finding, ...] = ()
-
-    def result(self, model: str, split: str) -> ModelResult:
-        """Returns a measured result.
-
-        Raises:
-          LookupError: If the model was not measured on the split.
-        """
-        result = self.evaluation.result(model, split)
-        if result is None:
-            raise LookupError(
-                f"there are no metrics of the {model} model on the split {split!r}; "
-                "the split may be empty"
-            )
-        return result
-
-
-Check = Callable[[Evidence], Iterable[Finding]]
+__all__ = ["Check", "Evidence", "decide"]
 
 
 def decide(evidence: Evidence, checks: Iterable[Check]) -> Verdict:
     """Runs every check and gathers the findings, those from upstream included.
 
     A check that raises blocks; what it had found before counts, and the others run.
+    What says the same becomes one finding, and what explains a failure blocks and
+    stands before it: hence `Evidence.upstream` must hold all that was found before,
+    and the verdict is the whole one.
     """
-    return Verdict.of(evidence.upstream, *(_run(check, evidence) for check in checks))
+    found = [*evidence.upstream]
+    for check in checks:
+        found += _run(check, evidence)
+    try:
+        found = [*explain(fold(found), evidence)]
+    except Exception as error:
+        found.append(failed_check(f"{FOUND_BY}: explanations", error))
+    return Verdict.of(found)
 
 
 def _run(check: Check, evidence: Evidence) -> tuple[Finding, ...]:
-    name = f"GuardedEvaluator: {check.__name__.removeprefix('check_')}"
+    name = f"{FOUND_BY}: {check.__name__.removeprefix('check_')}"
     findings = []
     try:
         for finding in check(evidence):

@@ -1,37 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves the artifacts of the GuardedEvaluator, and writes a blessing come what may."""
 
-import datetime
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import tensorflow as tf
-import tensorflow_model_analysis as tfma
 from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as stock
 from tfx.dsl.io import fileio
 from tfx.types import artifact, standard_artifacts
-from tfx.utils import json_utils
 
 from components import artifact_io
 from components.digest import model_digest
 from components.errors import InputError
 from components.findings import Finding, Verdict, failed_check
 from components.guarded_evaluator import (
+    asking,
     inputs,
     measure,
+    metrics,
     models,
     one_by_one,
     user_thresholds,
 )
+from components.guarded_evaluator.blessing import bless
 from components.guarded_evaluator.checks import CHECKS
 from components.guarded_evaluator.config import EvaluationConfig
 from components.guarded_evaluator.decision import Evidence, decide
 from components.guarded_evaluator.results import read_results
 from components.labels import LabelValue
-from components.records.blessing import BLESSING_FILE, Blessing
-from components.records.evaluation import EVALUATION_FILE, EvaluationRecord
+from components.records.evaluation import (
+    EVALUATION_FILE,
+    EvaluationRecord,
+)
 
 _NAME = "GuardedEvaluator"
 _DEFAULT_BATCH = 32
@@ -59,36 +60,42 @@ class Executor(stock.Executor):
         """
         model = artifact_io.single(input_dict, "model")
         evaluation = artifact_io.single(output_dict, "evaluation")
-        digest, findings = "", list(inputs.read_upstream(input_dict))
+        digest, findings = "", inputs.read_upstream(input_dict)
         try:
             digest = model_digest(inputs.serving_path(model))
         except Exception as error:
-            findings.append(failed_check(_NAME, error))
+            findings += (failed_check(_NAME, error),)
         else:
-            for step in (self._check_thresholds, self._judge):
-                findings += _guarded(step, input_dict, evaluation, exec_properties)
+            given = input_dict, evaluation, exec_properties
+            findings += _guarded(self._check_thresholds, *given)
+            findings = _guarded(self._judge, *given, findings, otherwise=findings)
             findings += _guarded(_check_unchanged, model, digest)
         verdict = Verdict.of(findings)
         artifact_io.write_findings(artifact_io.single(output_dict, "findings"), verdict)
         blessing = artifact_io.single(output_dict, "blessing")
-        _bless(blessing, verdict, digest, model, input_dict.get("baseline_model", []))
+        bless(blessing, verdict, digest, model, input_dict.get("baseline_model", []))
 
     def _judge(
         self,
         input_dict: artifact_io.InputDict,
         evaluation: artifact.Artifact,
         exec_properties: Mapping[str, Any],
+        known: tuple[Finding, ...],
     ) -> tuple[Finding, ...]:
+        """Returns what is known already, what is found, and what explains what."""
         uri = evaluation.uri
         config = EvaluationConfig.from_json(exec_properties["config"])
         labels = inputs.class_labels(input_dict, exec_properties["label_key"])
-        record = self._measure(input_dict, uri, exec_properties, config, labels)
+        baseline, notes = inputs.comparable_baseline(input_dict, labels)
+        record = self._measure(
+            input_dict, uri, exec_properties, config, labels, baseline
+        )
         artifact_io.write_text(uri, EVALUATION_FILE, record.model_dump_json(indent=2))
         training = inputs.training_record(input_dict)
-        notes = inputs.incomparable(inputs.baseline(input_dict), labels)
         if training is not None and not input_dict.get("training_findings"):
             notes += training.findings  # The record tells them as well.
-        return decide(Evidence(config, record, training, notes), CHECKS).findings
+        evidence = Evidence(config, record, training, (*known, *notes))
+        return decide(evidence, CHECKS).findings
 
     def _measure(
         self,
@@ -97,40 +104,54 @@ class Executor(stock.Executor):
         exec_properties: Mapping[str, Any],
         config: EvaluationConfig,
         labels: tuple[LabelValue, ...],
+        baseline: list[models.JudgedModel],
     ) -> EvaluationRecord:
         model = artifact_io.single(input_dict, "model")
-        candidate, card = models.candidate(model.uri), models.model_card(model.uri)
-        judged = [candidate, *models.modes(model.uri)]
-        baseline = inputs.baseline(input_dict)
-        if baseline is not None and not inputs.incomparable(baseline, labels):
-            judged.append(models.baseline(baseline.uri))
-        patterns = inputs.split_patterns(
-            input_dict, (config.train_split, config.eval_split)
-        )
+        candidate, copy = inputs.candidate(model), inputs.judging_copy(model)
+        label_key, split = exec_properties["label_key"], config.eval_split
+        patterns = inputs.split_patterns(input_dict, (config.train_split, split))
+        # Before all examples: what is wrong with a model shows here, and by name.
+        few = one_by_one.choose_examples(patterns[split])
+        reader = measure.LabelReader(label_key, labels)
+        alone = one_by_one.compare(candidate, reader, few, split)
+        modes, modes_missing_because = inputs.modes(copy, few, len(labels))
         # A user's own eval_config owns the root of the artifact.
         folder = (
             os.path.join(uri, "guard") if exec_properties.get("eval_config") else uri
         )
-        with self._make_beam_pipeline() as pipeline:
-            measure.evaluate(
-                pipeline,
-                patterns,
-                judged,
-                exec_properties["label_key"],
-                labels,
-                card.batch_size if card else _DEFAULT_BATCH,
-                {config.train_split: config.max_train_examples},
-                folder,
-            )
-        measure.check_batches(pipeline.result)
-        evaluation = read_results(folder, [str(label) for label in labels])
-        alone = one_by_one.compare(
-            candidate,
-            measure.LabelReader(exec_properties["label_key"], labels),
-            one_by_one.choose_examples(patterns[config.eval_split]),
-            config.eval_split,
+        card = models.model_card(copy)
+        slicing = measure.Slicing(config.slices, config.max_slices)
+        pipeline = self._make_beam_pipeline()
+        measure.evaluate(
+            pipeline,
+            patterns,
+            [candidate, *modes, *baseline],
+            label_key,
+            labels,
+            card.batch_size if card else _DEFAULT_BATCH,
+            {config.train_split: config.max_train_examples},
+            folder,
+            slicing_by=slicing,
+            perturbing_by=measure.Perturbing(
+                config.train_split, split, config.max_perturbed_examples
+            ),
         )
-        return evaluation.model_copy(update={"pairs": (*evaluation.pairs, alone)})
+        try:
+            result = pipeline.run()
+            result.wait_until_finish()
+        except Exception as error:
+            raise asking.plain(error, candidate) from error
+        measure.check_batches(result)
+        evaluation = read_results(folder, [str(label) for label in labels])
+        return evaluation.model_copy(
+            update={
+                "pairs": (*evaluation.pairs, alone),
+                "unjudged_slices": measure.read_unjudged_slices(folder, slicing),
+                "modes_missing_because": modes_missing_because,
+                "has_no_modes": not modes
+                and models.has_no_moving_state(candidate.path),
+            }
+        )
 
     def _check_thresholds(
         self,
@@ -141,6 +162,7 @@ class Executor(stock.Executor):
         """Lets TFX's Evaluator evaluate and validate the user's `eval_config`."""
         if not exec_properties.get("eval_config"):
             return ()
+        metrics.register()  # For an `eval_config` that names them by class only.
         given = {
             key: artifacts
             for key, artifacts in input_dict.items()
@@ -163,13 +185,15 @@ class Executor(stock.Executor):
 
 
 def _guarded(
-    step: Callable[..., tuple[Finding, ...]], *arguments: Any
+    step: Callable[..., tuple[Finding, ...]],
+    *arguments: Any,
+    otherwise: tuple[Finding, ...] = (),
 ) -> tuple[Finding, ...]:
     """Runs one step. Fails closed: an unknown reason to block is a reason to block."""
     try:
         return step(*arguments)
     except Exception as error:
-        return (failed_check(_NAME, error),)
+        return (*otherwise, failed_check(_NAME, error))
 
 
 def _check_unchanged(model: artifact.Artifact, digest: str) -> tuple[Finding, ...]:
@@ -179,51 +203,3 @@ def _check_unchanged(model: artifact.Artifact, digest: str) -> tuple[Finding, ..
             "its files changed; let nothing write to it"
         )
     return ()
-
-
-def _bless(
-    blessing: artifact.Artifact,
-    verdict: Verdict,
-    digest: str,
-    model: artifact.Artifact,
-    baselines: Iterable[artifact.Artifact],
-) -> None:
-    """Writes the decision: for TFX as TFX does, and with its reasons."""
-    blessed = verdict.passed and bool(digest)
-    decision = Blessing(
-        blessed=blessed,
-        model_sha256=digest,
-        verdict=verdict,
-        decided_at=datetime.datetime.now(datetime.timezone.utc).isoformat(),
-        versions={"tensorflow": tf.__version__, "tfma": tfma.__version__},
-    )
-    artifact_io.write_text(
-        blessing.uri, BLESSING_FILE, decision.model_dump_json(indent=2)
-    )
-    marks = [constants.NOT_BLESSED_FILE_NAME, constants.BLESSED_FILE_NAME]
-    artifact_io.write_text(blessing.uri, marks[blessed], "")
-    # An earlier attempt, which the orchestrator repeats, may have left the other.
-    other = os.path.join(blessing.uri, marks[not blessed])
-    if fileio.exists(other):
-        fileio.remove(other)
-    blessing.set_int_custom_property(
-        constants.ARTIFACT_PROPERTY_BLESSED_KEY,
-        constants.BLESSED_VALUE if blessed else constants.NOT_BLESSED_VALUE,
-    )
-    blessing.set_string_custom_property("model_sha256", digest)
-    blessing.set_string_custom_property(
-        "reasons", json_utils.dumps([finding.cause for finding in verdict.blocking])
-    )
-    blessing.set_string_custom_property(
-        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri
-    )
-    blessing.set_int_custom_property(
-        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id
-    )
-    for baseline in filter(inputs.has_model, baselines):
-        blessing.set_string_custom_property(
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
-        )
-        blessing.set_int_custom_property(
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id
-        )

@@ -12,8 +12,9 @@ from components import artifact_io
 from components.causes import Severity
 from components.errors import InputError
 from components.findings import Finding, failed_check, find
-from components.guarded_evaluator import models
+from components.guarded_evaluator import asking, models
 from components.labels import LabelValue
+from components.records.evaluation import BASELINE, CANDIDATE
 from components.records.training import TRAINING_RECORD_FILE, TrainingRecord
 
 UPSTREAM_KEYS = (
@@ -29,6 +30,16 @@ _NAME = "GuardedEvaluator"
 def serving_path(model: artifact.Artifact) -> str:
     """Returns the folder of an artifact's serving model, whether or not it exists."""
     return str(path_utils.serving_model_path(model.uri))
+
+
+def candidate(model: artifact.Artifact) -> models.JudgedModel:
+    """Returns the serving model under judgement."""
+    return models.serving_model(CANDIDATE, serving_path(model))
+
+
+def judging_copy(model: artifact.Artifact) -> str:
+    """Returns the folder of a copy for judging, whether or not it exists."""
+    return str(path_utils.eval_model_dir(model.uri))
 
 
 def has_model(model: artifact.Artifact) -> bool:
@@ -57,9 +68,7 @@ def training_record(input_dict: artifact_io.InputDict) -> TrainingRecord | None:
     run = artifact_io.optional(input_dict, "model_run")
     if run is None or not fileio.exists(os.path.join(run.uri, TRAINING_RECORD_FILE)):
         return None
-    return TrainingRecord.from_json(
-        artifact_io.read_text(run.uri, TRAINING_RECORD_FILE)
-    )
+    return artifact_io.read_record(TrainingRecord, run, TRAINING_RECORD_FILE)
 
 
 def baseline(input_dict: artifact_io.InputDict) -> artifact.Artifact | None:
@@ -77,7 +86,7 @@ def class_labels(
       InputError: If model, class weights and configuration contradict each other.
     """
     model = artifact_io.single(input_dict, "model")
-    card = models.model_card(model.uri)
+    card = models.model_card(judging_copy(model))
     weights = artifact_io.optional(input_dict, "class_weights")
     table = artifact_io.read_class_table(weights) if weights else None
     for source in (card, table):
@@ -93,13 +102,13 @@ def class_labels(
             f"`class_weights`, but it knows {len(card.labels)} others or in another "
             "order; wire both from the same run"
         )
-    candidate = models.candidate(model.uri)
+    asked = candidate(model)
     named = card or table
-    labels = named.labels if named else models.integer_labels(candidate)
-    if models.num_outputs(candidate) != len(labels):
+    labels = named.labels if named else models.integer_labels(asked)
+    if models.num_outputs(asked) != len(labels):
         raise InputError(
             f"{model.uri}: expected one output for each of the {len(labels)} classes, "
-            f"but the model has {models.num_outputs(candidate)}; train it on these "
+            f"but the model has {models.num_outputs(asked)}; train it on these "
             "classes"
         )
     return labels
@@ -111,11 +120,11 @@ def incomparable(
     """Says so where the model in production answers other classes than these."""
     if old is None:
         return ()
-    card = models.model_card(old.uri)
+    card = models.model_card(judging_copy(old))
     # What LatestBlessedModel read in the passport; none for other sources.
     passport = json.loads(old.get_string_custom_property("class_names") or "[]")
     known = list(card.labels if card else passport)
-    num_outputs = models.num_outputs(models.baseline(old.uri))
+    num_outputs = models.num_outputs(models.serving_model(BASELINE, serving_path(old)))
     same = not known or list(map(str, known)) == list(map(str, labels))
     if num_outputs == len(labels) and same:
         return ()
@@ -129,6 +138,39 @@ def incomparable(
             found_by=_NAME,
         ),
     )
+
+
+def comparable_baseline(
+    input_dict: artifact_io.InputDict, labels: tuple[LabelValue, ...]
+) -> tuple[list[models.JudgedModel], tuple[Finding, ...]]:
+    """Returns the model in production where it can be compared with, and why not.
+
+    One that is damaged blocks: nothing is known then of what is to be replaced. All
+    else is judged without it.
+    """
+    try:
+        old = baseline(input_dict)
+        notes = incomparable(old, labels)
+        if old is None or notes:
+            return [], notes
+        model = models.serving_model(BASELINE, serving_path(old))
+        asking.Asked(model)
+    except Exception as error:
+        return [], (failed_check(f"{_NAME}: the model in production", error),)
+    return [model], ()
+
+
+def modes(
+    copy: str, few: list[bytes], num_classes: int
+) -> tuple[list[models.JudgedModel], str]:
+    """Returns the modes that the copy for judging can be asked in, and why not."""
+    try:
+        found = models.modes(copy)
+        if few:
+            asking.try_models(found, few[0], num_classes)
+    except InputError as error:
+        return [], str(error)
+    return found, ""
 
 
 def split_patterns(

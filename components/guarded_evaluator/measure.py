@@ -2,94 +2,123 @@
 """Measures a model in all its modes, on all splits, in one Beam pass with TFMA."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import functools
+import json
+import os
+from collections.abc import Mapping, Sequence
 
 import apache_beam as beam
-import numpy as np
-import pyarrow as pa
 import tensorflow_model_analysis as tfma
 from apache_beam.metrics import metric
+from tensorflow_model_analysis.extractors import predictions_extractor
 from tensorflow_model_analysis.proto import config_pb2
-from tfx_bsl.coders import example_coder
+from tfx.dsl.io import fileio
 
 from components.errors import InputError
-from components.guarded_evaluator import metrics
-from components.guarded_evaluator.batching import SampleAndShuffleIntoBatches
-from components.labels import LabelValue
-from components.records.evaluation import CANDIDATE
-
-SPLIT_FEATURE = "guard_split"
-CLASS_ID_FEATURE = "guard_class_id"
-"""Features added beside the example's own, so that TFMA can slice by split and read
-class ids whatever the labels are. The bytes that the models see are untouched."""
-
-_METRICS = (
-    "ConfusionCounts",
-    "PredictedClassShares",
-    "DeadClasses",
-    "OutputSpread",
-    "MeanLogLoss",
-    "NumNotFinite",
+from components.guarded_evaluator import metrics, slicing
+from components.guarded_evaluator.batching import Batch, SampleAndShuffleIntoBatches
+from components.guarded_evaluator.extractors import (
+    BatchSliceKeyExtractor,
+    PerturbedPredictionsExtractor,
 )
+from components.guarded_evaluator.models import JudgedModel
+from components.guarded_evaluator.perturbing import survey as perturbing
+from components.guarded_evaluator.perturbing.changes import CHANGE_NAMES
+from components.guarded_evaluator.reading import SPLIT_FEATURE as SPLIT_FEATURE
+from components.guarded_evaluator.reading import LabelReader as LabelReader
+from components.guarded_evaluator.reading import SerializedExtractor, ToExtracts
+from components.labels import LabelValue
+from components.records.evaluation import CANDIDATE, PERTURBED_PREFIX, UnjudgedSlice
+
+_LABEL = "guard_class_id"
+_SLICES_FILE = "guard_slices.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class JudgedModel:
-    """One model, or one mode of it, that is asked about every example.
+class Slicing:
+    """By which features the splits are sliced.
 
     Attributes:
-      name: One of the names in `components.records.evaluation`.
-      path: Folder of the SavedModel.
-      signature: Signature that takes serialized tf.Examples.
-      prediction_key: Name of the signature's output with probabilities; "" where it
-        has but one output, which TFMA unpacks by itself.
+      features: Names of the features.
+      max_values: Most values of one feature; one with more is left out.
     """
 
-    name: str
-    path: str
-    signature: str
-    prediction_key: str = ""
+    features: tuple[str, ...] = ()
+    max_values: int = 100
 
 
-def make_eval_config(models: Sequence[JudgedModel]) -> config_pb2.EvalConfig:
-    """Returns what TFMA is asked: our metrics of every model, sliced by split."""
+@dataclasses.dataclass(frozen=True)
+class Perturbing:
+    """How many examples are asked about again with harmless changes.
+
+    Attributes:
+      train_split: Split that tells which changes suit the data.
+      eval_split: Split whose examples are changed.
+      max_examples: Most of its examples (in expectation) to change.
+    """
+
+    train_split: str
+    eval_split: str
+    max_examples: int
+
+
+def make_eval_config(
+    models: Sequence[JudgedModel],
+    slices: Sequence[str] = (),
+    perturbed: Sequence[str] = (),
+) -> config_pb2.EvalConfig:
+    """Returns what TFMA is asked: our metrics of every model, sliced by split.
+
+    Args:
+      models: The candidate, its modes and the baseline.
+      slices: Features to slice each split by.
+      perturbed: Names under which the candidate is asked about changed examples, and
+        is compared with itself only.
+    """
     names = [model.name for model in models]
     specs = [
         config_pb2.ModelSpec(
             name=model.name,
             model_type=tfma.constants.TF_GENERIC,
             signature_name=model.signature,
-            label_key=CLASS_ID_FEATURE,
+            label_key=_LABEL,
             prediction_key=model.prediction_key,
         )
         for model in models
     ]
+    specs += [config_pb2.ModelSpec(name=name, label_key=_LABEL) for name in perturbed]
     metrics_specs = [
         config_pb2.MetricsSpec(
             model_names=names,
             metrics=[
                 config_pb2.MetricConfig(class_name=name, module=metrics.__name__)
-                for name in _METRICS
+                for name in metrics.OF_ONE_MODEL
             ],
         )
     ]
-    if len(models) > 1:
+    if len(specs) > 1:
         metrics_specs.append(
             config_pb2.MetricsSpec(
-                model_names=names,
+                model_names=[*names, *perturbed],
                 metrics=[
                     config_pb2.MetricConfig(
-                        class_name="PairedOutcomes",
+                        class_name=name,
                         module=metrics.__name__,
                         config=f'"reference": "{CANDIDATE}"',
                     )
+                    for name in metrics.OF_TWO_MODELS
                 ],
             )
         )
     return config_pb2.EvalConfig(
         model_specs=specs,
-        slicing_specs=[config_pb2.SlicingSpec(feature_keys=[SPLIT_FEATURE])],
+        slicing_specs=[
+            config_pb2.SlicingSpec(feature_keys=[SPLIT_FEATURE]),
+            *(
+                config_pb2.SlicingSpec(feature_keys=[SPLIT_FEATURE, feature])
+                for feature in slices
+            ),
+        ],
         metrics_specs=metrics_specs,
     )
 
@@ -103,6 +132,9 @@ def evaluate(
     batch_size: int,
     max_examples: Mapping[str, int],
     output_path: str,
+    *,
+    slicing_by: Slicing = Slicing(),
+    perturbing_by: Perturbing | None = None,
 ) -> None:
     """Adds the evaluation to a Beam pipeline; TFMA writes its files when it runs.
 
@@ -116,35 +148,92 @@ def evaluate(
       batch_size: Batch size of training.
       max_examples: Most examples to keep of each split; all of those not named.
       output_path: Folder for TFMA's files.
+      slicing_by: Features to slice by; `read_unjudged_slices` tells afterwards which
+        of them could not be.
+      perturbing_by: Says how many examples the candidate, the first of the models, is
+        asked about again with harmless changes; None asks about none.
     """
-    eval_config = make_eval_config(models)
-    splits = [
-        pipeline
-        | f"Read[{split}][{i}]" >> beam.io.ReadFromTFRecord(pattern)
-        | f"Name[{split}][{i}]"
-        >> beam.Map(lambda serialized, split=split: (split, serialized))
-        for split, patterns in split_patterns.items()
-        for i, pattern in enumerate(patterns)
+    batches = _read(pipeline, split_patterns) | "Batch" >> SampleAndShuffleIntoBatches(
+        batch_size, max_examples, _sample_sizes(perturbing_by)
+    )
+    to_extracts = ToExtracts(
+        LabelReader(label_key, labels),
+        slicing_by.features,
+        perturbing_by.eval_split if perturbing_by else "",
+    )
+    extracts, surveys = batches | "ToExtracts" >> beam.ParDo(to_extracts).with_outputs(
+        ToExtracts.SURVEYS, main="extracts"
+    )
+    slices = None
+    if slicing_by.features:
+        slices = surveys | "SurveySlices" >> beam.CombineGlobally(
+            functools.partial(slicing.merge, max_values=slicing_by.max_values)
+        )
+        _ = (
+            slices
+            | "SlicesToJson" >> beam.Map(_to_json)
+            | "WriteSlices"
+            >> beam.io.WriteToText(
+                os.path.join(output_path, _SLICES_FILE), shard_name_template=""
+            )
+        )
+    changes = None
+    if perturbing_by and perturbing_by.max_examples:
+        changes = (
+            batches
+            | "ChooseLooks" >> beam.FlatMap(_sampled_of, perturbing_by.train_split)
+            | "Look" >> beam.Map(perturbing.look_at, label_key)
+            | "GatherLooks" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+            | "SuitableChanges" >> beam.Map(perturbing.suitable_changes)
+        )
+    perturbed = [PERTURBED_PREFIX + name for name in CHANGE_NAMES] if changes else []
+    asked_config = make_eval_config(models)
+    shared_models = [
+        tfma.default_eval_shared_model(
+            eval_saved_model_path=model.path,
+            model_name=model.name,
+            eval_config=asked_config,
+        )
+        for model in models
     ]
-    (
-        splits
-        | "Flatten" >> beam.Flatten()
-        | "Batch" >> SampleAndShuffleIntoBatches(batch_size, max_examples)
-        | "ToRecordBatch" >> beam.ParDo(_ToRecordBatch(LabelReader(label_key, labels)))
+    extractors = [
+        SerializedExtractor(),
+        predictions_extractor.PredictionsExtractor(asked_config, shared_models),
+        BatchSliceKeyExtractor(slices and beam.pvalue.AsSingleton(slices)),
+    ]
+    if changes:
+        extractors.insert(
+            2,
+            PerturbedPredictionsExtractor(
+                models[0], shared_models[0], beam.pvalue.AsSingleton(changes)
+            ),
+        )
+    _ = (
+        extracts
         | "ExtractEvaluateAndWriteResults"
         >> tfma.ExtractEvaluateAndWriteResults(
-            eval_config=eval_config,
-            eval_shared_model=[
-                tfma.default_eval_shared_model(
-                    eval_saved_model_path=model.path,
-                    model_name=model.name,
-                    eval_config=eval_config,
-                )
-                for model in models
-            ],
+            eval_config=make_eval_config(models, slicing_by.features, perturbed),
+            eval_shared_model=shared_models,
+            extractors=extractors,
             output_path=output_path,
         )
     )
+
+
+def read_unjudged_slices(
+    output_path: str, slicing_by: Slicing
+) -> tuple[UnjudgedSlice, ...]:
+    """Reads which features could not be sliced by, once the pipeline has run.
+
+    Raises:
+      InputError: If no example has a feature that was to be sliced by.
+    """
+    if not slicing_by.features:
+        return ()
+    with fileio.open(os.path.join(output_path, _SLICES_FILE)) as file:
+        found = json.loads(file.read())
+    surveyed = slicing.Survey(frozenset(found["known"]), {}, found["reasons"])
+    return slicing.unjudged(surveyed, slicing_by.features)
 
 
 def check_batches(result: beam.runners.runner.PipelineResult) -> None:
@@ -168,80 +257,33 @@ def check_batches(result: beam.runners.runner.PipelineResult) -> None:
         )
 
 
-class LabelReader:
-    """Turns the labels of decoded examples into class ids."""
-
-    def __init__(self, label_key: str, labels: Sequence[LabelValue]):
-        """Constructs the reader.
-
-        Args:
-          label_key: Name of the label feature.
-          labels: Label values; the class id of a label is its position.
-        """
-        self._label_key = label_key
-        # Texts are bytes in tf.Examples.
-        self._class_ids = {
-            label.encode() if isinstance(label, str) else label: class_id
-            for class_id, label in enumerate(labels)
-        }
-
-    def read(self, decoded: pa.RecordBatch, split: str) -> list[int]:
-        """Returns the class id of each row.
-
-        Args:
-          decoded: What TFX's decoder makes of serialized tf.Examples.
-          split: Name of their split, for messages.
-
-        Raises:
-          InputError: If an example has no label, several, or one of no class.
-        """
-        position = decoded.schema.get_field_index(self._label_key)
-        if position < 0:
-            raise InputError(
-                f"split {split!r}: expected the label {self._label_key!r}, but the "
-                f"examples hold {', '.join(decoded.schema.names[:8])}; correct "
-                "`label_key`, or evaluate on labelled examples"
-            )
-        return [
-            self._class_id(values, split)
-            for values in decoded.column(position).to_pylist()
-        ]
-
-    def _class_id(self, values: list[Any] | None, split: str) -> int:
-        value = values[0] if values and len(values) == 1 else None
-        if value not in self._class_ids:
-            raise InputError(
-                f"split {split!r}: expected one of the model's "
-                f"{len(self._class_ids)} classes as {self._label_key!r}, but an "
-                f"example carries {str(values)[:100]}; train on all classes, or drop "
-                "the example"
-            )
-        return self._class_ids[value]
+def _read(
+    pipeline: beam.Pipeline, split_patterns: Mapping[str, Sequence[str]]
+) -> beam.PCollection:
+    """Reads (split, serialized example) pairs."""
+    splits = [
+        pipeline
+        | f"Read[{split}][{i}]" >> beam.io.ReadFromTFRecord(pattern)
+        | f"Name[{split}][{i}]"
+        >> beam.Map(lambda serialized, split=split: (split, serialized))
+        for split, patterns in split_patterns.items()
+        for i, pattern in enumerate(patterns)
+    ]
+    return splits | "Flatten" >> beam.Flatten()
 
 
-class _ToRecordBatch(beam.DoFn):
-    """Decodes a batch as TFX does, and adds its split and class ids as features."""
-
-    def __init__(self, labels: LabelReader):
-        self._labels = labels
-
-    def setup(self) -> None:
-        self._decoder = example_coder.ExamplesToRecordBatchDecoder()
-
-    def process(self, batch: tuple[str, list[bytes]]) -> Iterator[pa.RecordBatch]:
-        split, serialized = batch
-        decoded = self._decoder.DecodeBatch(serialized)
-        class_ids = self._labels.read(decoded, split)
-        columns = {
-            **dict(zip(decoded.schema.names, decoded.columns, strict=True)),
-            tfma.constants.ARROW_INPUT_COLUMN: _each(serialized, pa.large_binary()),
-            SPLIT_FEATURE: _each([split.encode()] * len(serialized), pa.large_binary()),
-            CLASS_ID_FEATURE: _each(class_ids, pa.int64()),
-        }
-        yield pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+def _sample_sizes(perturbing_by: Perturbing | None) -> dict[str, int]:
+    if perturbing_by is None or not perturbing_by.max_examples:
+        return {}
+    return {
+        perturbing_by.train_split: perturbing.NUM_SURVEYED,
+        perturbing_by.eval_split: perturbing_by.max_examples,
+    }
 
 
-def _each(values: Sequence[object], dtype: pa.DataType) -> pa.Array:
-    """Returns an Arrow column that holds a list of one value in each row."""
-    offsets = pa.array(np.arange(len(values) + 1), pa.int64())
-    return pa.LargeListArray.from_arrays(offsets, pa.array(values, dtype))
+def _sampled_of(batch: Batch, split: str) -> list[bytes]:
+    return batch.rows[: batch.num_sampled] if batch.split == split else []
+
+
+def _to_json(survey: slicing.Survey) -> str:
+    return json.dumps({"known": sorted(survey.known), "reasons": dict(survey.reasons)})

@@ -1,64 +1,109 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds out how each model is asked: paths, signatures, outputs, classes.
+"""Finds out how a SavedModel is asked: signatures, outputs, classes, state.
 
-Signatures are read off `saved_model.pb`, which holds the graph but no weights, so
-that a model of many gigabytes costs no more than a small one.
+All of it is read off `saved_model.pb`, which holds the graph but no weights, so that
+a model of many gigabytes costs no more than a small one. Knows no TFX: models that
+were trained elsewhere are read by it as well.
 """
 
+import dataclasses
 import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import pydantic
 from google.protobuf import message
 from tensorflow.core.framework import tensor_shape_pb2, types_pb2
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
-from tfx.utils import path_utils
+from tensorflow.core.protobuf import (
+    meta_graph_pb2,
+    saved_model_pb2,
+    saved_object_graph_pb2,
+)
 
 from components.errors import InputError
-from components.guarded_evaluator.measure import JudgedModel
 from components.labels import LabelValue
-from components.records.evaluation import (
-    BASELINE,
-    BATCH_STATISTICS_MODE,
-    CANDIDATE,
-    TRAINING_MODE,
-)
+from components.records.evaluation import BATCH_STATISTICS_MODE, TRAINING_MODE
 from components.records.model_card import MODEL_CARD_FILE, ModelCard
 
-_SERVING_SIGNATURE = "serving_default"
+SERVING_SIGNATURE = "serving_default"
+"""Signature of a SavedModel that servers call unless they are told another."""
 _SERVING_TAG = "serve"
 _GRAPH_FILE = "saved_model.pb"
 _PROBABILITIES = "probabilities"
+_FLOATS = ("DT_HALF", "DT_BFLOAT16", "DT_FLOAT", "DT_DOUBLE")
+_NORMALIZATION = re.compile(r"(?:^|/)normalization(?:_\d+)?$")
+"""How Keras names its Normalization layers, unless it is told otherwise."""
 
 
-def candidate(model_uri: str) -> JudgedModel:
-    """Returns the serving model under judgement."""
-    return _serving(CANDIDATE, path_utils.serving_model_path(model_uri))
+@dataclasses.dataclass(frozen=True)
+class JudgedModel:
+    """One model, or one mode of it, that is asked about every example.
+
+    Attributes:
+      name: One of the names in `components.records.evaluation`.
+      path: Folder of the SavedModel.
+      signature: Signature that takes serialized tf.Examples.
+      prediction_key: Name of the signature's output with probabilities; "" where it
+        has but one output, which TFMA unpacks by itself.
+    """
+
+    name: str
+    path: str
+    signature: str
+    prediction_key: str = ""
 
 
-def baseline(model_uri: str) -> JudgedModel:
-    """Returns the serving model that is in production."""
-    return _serving(BASELINE, path_utils.serving_model_path(model_uri))
+def serving_model(name: str, folder: str) -> JudgedModel:
+    """Returns a SavedModel as it is asked in use.
+
+    Raises:
+      InputError: If it is damaged, has no signature `serving_default`, or one that
+        does not map serialized tf.Examples to probabilities.
+    """
+    key = _probability_key(folder, SERVING_SIGNATURE)
+    return JudgedModel(name, folder, SERVING_SIGNATURE, key)
 
 
-def modes(model_uri: str) -> list[JudgedModel]:
-    """Returns the same weights in training modes; empty without a copy for judging.
+def modes(folder: str) -> list[JudgedModel]:
+    """Returns the training modes of a copy for judging; empty where it is none.
 
     Only a copy that carries a model card is one: TFX's own trainers may leave a
     model for TFMA in the same place, which knows no modes.
+
+    Raises:
+      InputError: If the copy lacks a mode, or is damaged.
     """
-    if model_card(model_uri) is None:
+    if model_card(folder) is None:
         return []
-    folder = path_utils.eval_model_dir(model_uri)
     return [
         JudgedModel(mode, folder, mode, _probability_key(folder, mode))
         for mode in (TRAINING_MODE, BATCH_STATISTICS_MODE)
     ]
 
 
-def model_card(model_uri: str) -> ModelCard | None:
-    """Reads the card of the copy for judging, None where there is none."""
-    path = Path(path_utils.eval_model_dir(model_uri), MODEL_CARD_FILE)
-    return ModelCard.from_json(path.read_text()) if path.is_file() else None
+def model_card(folder: str) -> ModelCard | None:
+    """Reads the card of a copy for judging, None where there is none.
+
+    Raises:
+      InputError: If the card cannot be read.
+    """
+    path = Path(folder, MODEL_CARD_FILE)
+    if not path.is_file():
+        return None
+    try:
+        return ModelCard.from_json(path.read_text())
+    except (OSError, ValueError) as error:
+        reason = (
+            f"{'.'.join(map(str, error.errors()[0]['loc'])) or 'the file'}: "
+            f"{error.errors()[0]['msg']}"
+            if isinstance(error, pydantic.ValidationError)
+            else error
+        )
+        raise InputError(
+            f"{path}: expected the card of a copy for judging, but {reason}; export "
+            "the model again"
+        ) from error
 
 
 def num_outputs(model: JudgedModel) -> int:
@@ -86,9 +131,91 @@ def integer_labels(model: JudgedModel) -> tuple[LabelValue, ...]:
     return tuple(range(num_outputs(model)))
 
 
-def _serving(name: str, folder: str) -> JudgedModel:
-    return JudgedModel(
-        name, folder, _SERVING_SIGNATURE, _probability_key(folder, _SERVING_SIGNATURE)
+def has_no_moving_state(folder: str) -> bool:
+    """Returns whether training mode surely cannot do better than inference mode.
+
+    BatchNorm, and what works like it, keeps state beside the trained weights that
+    training mode does not use: only such a model can do better in training mode than
+    in use. A model all of whose floating-point variables are trained has none; the
+    optimizer's own, and what Keras' Normalization was adapted to, do not count.
+
+    Args:
+      folder: Folder of the SavedModel.
+
+    Returns:
+      True only where it is certain; False also for a graph whose variables were
+      turned into constants, of which nobody can tell.
+
+    Raises:
+      InputError: If the folder holds no SavedModel, or a damaged one.
+    """
+    graph = _read_graph(folder)
+    nodes = graph.object_graph_def.nodes
+    variables = {
+        i: node.variable
+        for i, node in enumerate(nodes)
+        if node.WhichOneof("kind") == "variable"
+    }
+    if not variables or _normalises_by_constants(graph):
+        return False
+    of_optimizers = set(_of_optimizers(nodes))
+    untrained = [
+        variable
+        for i, variable in variables.items()
+        if not variable.trainable
+        and types_pb2.DataType.Name(variable.dtype) in _FLOATS
+        and i not in of_optimizers
+    ]
+    adapted = _adapted_layers(variables.values())
+    return all(
+        "/" in variable.name and variable.name.rpartition("/")[0] in adapted
+        for variable in untrained
+    )
+
+
+def _of_optimizers(
+    nodes: Sequence[saved_object_graph_pb2.SavedObject],
+) -> Iterator[int]:
+    """Yields the ids of variables that hang on an optimizer, such as its moments."""
+    for node in nodes:
+        for child in node.children:
+            if child.local_name in ("optimizer", "_optimizer"):
+                for held in nodes[child.node_id].children:
+                    yield held.node_id
+                    # A list of variables is a node of its own.
+                    yield from (item.node_id for item in nodes[held.node_id].children)
+
+
+def _adapted_layers(
+    variables: Iterable[saved_object_graph_pb2.SavedVariable],
+) -> set[str]:
+    """Returns the paths of Keras' Normalization layers.
+
+    They hold a mean, a variance and an integer count, which no mode changes.
+    """
+    held: dict[str, set[str]] = {}
+    for variable in variables:
+        layer, _, name = variable.name.rpartition("/")
+        is_count = types_pb2.DataType.Name(variable.dtype) not in _FLOATS
+        if is_count == (name == "count"):
+            held.setdefault(layer, set()).add(name)
+    return {
+        layer
+        for layer, names in held.items()
+        if names == {"mean", "variance", "count"} and _NORMALIZATION.search(layer)
+    }
+
+
+def _normalises_by_constants(graph: meta_graph_pb2.MetaGraphDef) -> bool:
+    """Whether a BatchNorm is told its statistics, perhaps by constants."""
+    library = graph.graph_def.library.function
+    operations = [graph.graph_def.node, *(function.node_def for function in library)]
+    # Attributes that have their default, here true, are left out of the file.
+    return any(
+        "is_training" in node.attr and not node.attr["is_training"].b
+        for nodes in operations
+        for node in nodes
+        if node.op.startswith("FusedBatchNorm")
     )
 
 

@@ -3,18 +3,24 @@
 
 TFMA asks in large, mixed batches. A model whose answer to one example depends on the
 others, because batch statistics or dropout were left on in its serving graph, looks
-well there and fails in use.
+well there and fails in use. Alone is where it shows most: of twelve models with such
+faults, none answered farther off in batches in another order, of half the size or
+with other companions, but for one that shifts its answers by a row (0.76 and 0.83).
 """
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
 from tfx_bsl.coders import example_coder
 
-from components.guarded_evaluator.measure import JudgedModel, LabelReader
-from components.guarded_evaluator.metrics.paired import NUM_FIELDS, paired_outcome
+from components.errors import InputError
+from components.guarded_evaluator.asking import Asked
+from components.guarded_evaluator.metrics.paired import NUM_FIELDS, paired_outcomes
+from components.guarded_evaluator.models import JudgedModel
+from components.guarded_evaluator.reading import LabelReader
 from components.guarded_evaluator.results import make_pair
 from components.records.evaluation import ONE_BY_ONE, PairedResult
 
@@ -39,24 +45,23 @@ def compare(
 
     Returns:
       The comparison; of no examples where there are none.
+
+    Raises:
+      InputError: If the model cannot be loaded or does not take the examples, or they
+        have no label that it knows.
     """
     if not serialized:
         return make_pair(ONE_BY_ONE, split, np.zeros(NUM_FIELDS))
     decoder = example_coder.ExamplesToRecordBatchDecoder()
     class_ids = labels.read(decoder.DecodeBatch(list(serialized)), split)
-    # Bound to a name: the signatures do not keep the model's variables alive.
-    loaded = tf.saved_model.load(model.path)
-    signature = loaded.signatures[model.signature]
-
-    def ask(batch: Sequence[bytes]) -> np.ndarray:
-        outputs = signature(tf.constant(list(batch)))
-        key = model.prediction_key or next(iter(outputs))
-        return outputs[key].numpy().astype(np.float64)
-
-    together = ask(serialized)
-    alone = np.concatenate([ask([example]) for example in serialized])
-    outcomes = map(_outcome, class_ids, together, alone)
-    return make_pair(ONE_BY_ONE, split, np.sum(list(outcomes), axis=0))
+    asked = Asked(model)
+    together = asked.probabilities(serialized)
+    alone = np.concatenate([asked.probabilities([example]) for example in serialized])
+    outcome = paired_outcomes(np.array(class_ids), together, alone)
+    # What is not finite either way is no matter of the batch.
+    broken = ~np.isfinite(together).all(axis=1) & ~np.isfinite(alone).all(axis=1)
+    outcome[4] -= np.count_nonzero(broken)
+    return make_pair(ONE_BY_ONE, split, outcome)
 
 
 def choose_examples(patterns: Iterable[str]) -> list[bytes]:
@@ -67,20 +72,29 @@ def choose_examples(patterns: Iterable[str]) -> list[bytes]:
 
     Returns:
       Up to 32 serialized tf.Examples; empty where the files are.
+
+    Raises:
+      InputError: If a file is damaged.
     """
     files = sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
-    records = itertools.chain.from_iterable(
-        tf.data.TFRecordDataset(
-            file, "GZIP" if file.endswith(".gz") else None
-        ).as_numpy_iterator()
-        for file in files
-    )
+    records = itertools.chain.from_iterable(map(_records, files))
     distinct = list(dict.fromkeys(itertools.islice(records, _NUM_READ)))
     return distinct[:: max(len(distinct) // _NUM_EXAMPLES, 1)][:_NUM_EXAMPLES]
 
 
-def _outcome(label: int, in_batch: np.ndarray, alone: np.ndarray) -> np.ndarray:
-    outcome = paired_outcome(label, in_batch, alone)
-    if not np.isfinite(in_batch).all() and not np.isfinite(alone).all():
-        outcome[-1] = 0.0  # Either way, so it is no matter of the batch.
-    return outcome
+def _records(file: str) -> Iterable[bytes]:
+    compression = "GZIP" if file.endswith(".gz") else None
+    dataset = tf.data.TFRecordDataset(file, compression)
+    try:
+        yield from dataset.as_numpy_iterator()
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"{file}: expected TFRecords, but they cannot be read "
+            f"({_reason(error)}); write the examples again"
+        ) from error
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """Returns TensorFlow's message without the names of its operations."""
+    plain = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", error.message)
+    return f"{type(error).__name__}: {' '.join(plain.split())[:200]}"

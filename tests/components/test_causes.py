@@ -54,6 +54,11 @@ def test_ranks_follow_the_table():
         ("mode_gap", "collapse"),
         ("duplicate_leakage", "overfit"),
         ("collapse", "below_threshold"),
+        ("loss_mismatch", "not_probabilities"),
+        ("not_probabilities", "miscalibrated"),
+        ("overfit", "weak_slice"),
+        ("mode_gap", "weak_slice"),
+        ("overfit", "miscalibrated"),
     ],
 )
 def test_root_causes_stand_above_what_they_bring_about(root, effect):

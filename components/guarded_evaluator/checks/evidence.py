@@ -13,7 +13,7 @@ from components.guarded_evaluator.checks.counts import (
     is_all_broken,
     listing,
 )
-from components.guarded_evaluator.decision import Evidence
+from components.guarded_evaluator.evidence import Evidence
 from components.records.evaluation import CANDIDATE
 
 

@@ -3,6 +3,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from components.causes import Severity
 from components.findings import Finding, Subject, find
 from components.guarded_evaluator.checks.counts import (
@@ -14,9 +16,14 @@ from components.guarded_evaluator.checks.counts import (
     is_all_broken,
     p_value,
     recall_gap,
+    standardized_gap,
 )
-from components.guarded_evaluator.decision import Evidence
-from components.guarded_evaluator.intervals import difference_lower_bound, lower_bound
+from components.guarded_evaluator.evidence import Evidence
+from components.guarded_evaluator.intervals import (
+    difference_lower_bound,
+    lower_bound,
+    paired_difference_lower_bound,
+)
 from components.records.evaluation import BASELINE, CANDIDATE, ModelResult, PairedResult
 
 
@@ -24,8 +31,9 @@ def check_overfit(evidence: Evidence) -> Iterator[Finding]:
     """Blocks when the training split does much better than the evaluation split.
 
     In accuracy, or in mean recall over the classes: what is learnt by heart of a rare
-    class hardly shows in accuracy. Reports one gap only, that of accuracy if it is as
-    certain.
+    class hardly shows in accuracy. Accuracy counts only if it falls for the same mix
+    of classes as well: a model that answers the frequent class does better where that
+    is more frequent. Reports one gap only, that of accuracy if it is as certain.
     """
     config = evidence.config
     limit = config.max_generalization_gap
@@ -36,7 +44,7 @@ def check_overfit(evidence: Evidence) -> Iterator[Finding]:
     accuracy = _accuracy_gap(train, judged, config.confidence)
     recall = recall_gap(train, judged, config.confidence)
     # The mean recall of a few examples is noise; it counts where it is certain.
-    gaps = [accuracy] if accuracy.size > limit else []
+    gaps = [accuracy] if _is_gap(train, judged, accuracy, limit) else []
     if recall is not None and recall.low > limit:
         gaps.append(recall)
     if not gaps:
@@ -73,22 +81,31 @@ def check_thresholds(evidence: Evidence) -> Iterator[Finding]:
             unit=ACCURACY,
             evidence={"lower_bound": lower_bound(*hits_of(result), config.confidence)},
         )
-    pair = evidence.evaluation.pair(BASELINE, config.eval_split)
+    pair = evidence.pair(BASELINE, config.eval_split)
     if pair is not None and config.max_accuracy_drop is not None:
-        yield from _drops(pair, config.max_accuracy_drop, evidence)
+        yield from find_drop(pair, config.max_accuracy_drop, evidence)
 
 
-def _drops(pair: PairedResult, limit: float, evidence: Evidence) -> Iterator[Finding]:
-    """Yields by how much the model in production is better, if it surely is."""
-    config = evidence.config
+def find_drop(
+    pair: PairedResult, limit: float, evidence: Evidence
+) -> Iterator[Finding]:
+    """Yields by how much the model in production is better, if it surely is.
+
+    The limit is so small that noise crosses it easily: so the two measures share the
+    chance of an error (Bonferroni), and half of the limit must be sure.
+    """
+    alpha = evidence.config.alpha / 2
     drop = accuracy_gap(pair)
     recall = recall_gap(
         evidence.result(BASELINE, pair.split),
         evidence.result(CANDIDATE, pair.split),
-        config.confidence,
+        1 - alpha,
     )
     gaps = []
-    if drop > limit and p_value(pair) <= config.alpha:
+    low = paired_difference_lower_bound(
+        pair.only_candidate_right, pair.only_other_right, pair.num_examples, 1 - alpha
+    )
+    if drop > limit and low > limit / 2:
         of_candidate = accuracy_of(pair, pair.only_candidate_right)
         of_baseline = accuracy_of(pair, pair.only_other_right)
         gaps.append((ACCURACY, of_candidate, of_baseline, drop))
@@ -105,8 +122,19 @@ def _drops(pair: PairedResult, limit: float, evidence: Evidence) -> Iterator[Fin
         measured=size,
         limit=limit,
         unit=measure,
-        evidence={"p_value": p_value(pair)},
+        evidence={"p_value": p_value(pair), "lower_bound": low},
     )
+
+
+def _is_gap(
+    train: ModelResult, judged: ModelResult, accuracy: Gap, limit: float
+) -> bool:
+    if accuracy.size <= limit:
+        return False
+    same_mix = standardized_gap(
+        np.array(train.confusion), np.array(judged.confusion), 0.5
+    )
+    return same_mix is None or same_mix.size > limit
 
 
 def _accuracy_gap(train: ModelResult, judged: ModelResult, confidence: float) -> Gap:

@@ -14,7 +14,7 @@ from components.guarded_evaluator.checks.counts import (
     p_value,
     recall_gap,
 )
-from components.guarded_evaluator.decision import Evidence
+from components.guarded_evaluator.evidence import Evidence
 from components.records.evaluation import (
     BATCH_STATISTICS_MODE,
     CANDIDATE,
@@ -43,25 +43,44 @@ def check_mode_gap(evidence: Evidence) -> Iterator[Finding]:
     former what the latter shows. So do accuracy and mean recall over the classes: what
     becomes of a rare class hardly shows in accuracy. Reports one gap only: of accuracy
     and on the evaluation split if that is as certain, and then the widest.
+
+    A model that could not be asked in training mode blocks as well, unless it is known
+    that there is no other mode to ask it in.
     """
+    if mode_pairs(evidence):
+        yield from find_mode_gap(evidence)
+        return
+    record = evidence.evaluation
+    if record.has_no_modes:
+        return
+    reason = record.modes_missing_because.strip().rstrip(".")
+    yield find(
+        "check_failed",
+        "The model cannot be asked in training mode"
+        + (f" ({reason})" if reason else "")
+        + ", so nothing is known of a gap between training and use.",
+        severity=Severity.BLOCK if evidence.config.require_modes else Severity.WARN,
+        remedy="Train with the GuardedTrainer, which exports a copy for judging; "
+        "or judge the `.keras` file of the model; or set `require_modes: false` to "
+        "accept the risk.",
+        subject=Subject(model=CANDIDATE),
+    )
+
+
+def mode_pairs(evidence: Evidence) -> list[PairedResult]:
+    """Returns the comparisons of the modes that were measured, of both splits."""
     config = evidence.config
-    pairs = [
+    return [
         pair
         for mode in (BATCH_STATISTICS_MODE, TRAINING_MODE)
         for split in (config.eval_split, config.train_split)
-        if (pair := evidence.evaluation.pair(mode, split)) is not None
+        if (pair := evidence.pair(mode, split)) is not None
     ]
-    if not pairs:
-        yield find(
-            "check_failed",
-            "The model cannot be asked in training mode, so nothing is known of a "
-            "gap between training and use.",
-            severity=Severity.BLOCK if config.require_modes else Severity.WARN,
-            remedy="Train with the GuardedTrainer, which exports a copy for judging; "
-            "or set `require_modes: false` to accept the risk.",
-            subject=Subject(model=CANDIDATE),
-        )
-        return
+
+
+def find_mode_gap(evidence: Evidence) -> Iterator[Finding]:
+    """Yields the gap between the modes, if there is one."""
+    config, pairs = evidence.config, mode_pairs(evidence)
     gaps = [
         gap
         for pair in pairs
@@ -109,7 +128,7 @@ def check_batch_dependence(evidence: Evidence) -> Iterator[Finding]:
     example at a time.
     """
     config = evidence.config
-    pair = evidence.evaluation.pair(ONE_BY_ONE, config.eval_split)
+    pair = evidence.pair(ONE_BY_ONE, config.eval_split)
     if pair is None or not pair.num_examples:
         raise LookupError("the model was asked about no example alone")
     # Written so that NaN blocks.
@@ -164,6 +183,8 @@ def _by_recall(pair: PairedResult, evidence: Evidence) -> Iterator[_ModeGap]:
 
 def _drift(evidence: Evidence) -> list[BatchNormDrift]:
     """Returns the layers' drift as it is in the exported model, the worst first."""
+    if evidence.batch_norm:
+        return list(evidence.batch_norm)
     record = evidence.training
     if record is None or (record.recalibration and record.recalibration.kept):
         return []

@@ -1,42 +1,63 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of one model: what it predicts, how often, and how much that varies.
-
-All of them are read off one accumulator per model and slice, so that asking for
-several costs one pass over the predictions.
-"""
+"""What one model answers, summed over examples: plain NumPy, one batch at a time."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
-from typing import Any
 
-import apache_beam as beam
 import numpy as np
-from tensorflow_model_analysis.metrics import metric_types, metric_util
-from tensorflow_model_analysis.proto import config_pb2
 
-_OUTCOMES = "_guard_outcomes"
+from components.records.evaluation import NUM_CALIBRATION_BINS, SATURATION
+
 _SMALLEST_PROBABILITY = 1e-7
+_TOLERANCE = 0.01
+"""By how much probabilities may miss [0, 1] and the sum 1: half precision with
+thousands of classes stays within it, logits and scores do not."""
+_BIN_EDGES = np.arange(NUM_CALIBRATION_BINS + 1) / NUM_CALIBRATION_BINS
 
 
 @dataclasses.dataclass
 class Outcomes:
-    """Sums over examples; float64 or integers, so that they merge in any order.
+    """Sums over examples, which merge in any order.
+
+    Counts do so exactly, what is floating but for the last few bits.
 
     Attributes:
-      confusion: Examples by true class (row) and predicted class (column), shape
-        (K, K); shape (0, 0) before the first example.
-      probability_sum: Sum of the probabilities, shape (K,).
-      probability_square_sum: Sum of their squares, shape (K,).
+      confusion: Examples by true class (row) and predicted class (column), int64 of
+        shape (K, K); shape (0, 0) before the first example.
+      probability_mean: Mean of the outputs, shape (K,).
+      square_deviations: Sum of the squared distances from that mean, shape (K,).
+        Kept instead of the sum of squares, whose rounding would let equal outputs
+        seem to vary.
       log_loss_sum: Sum of -log(probability of the true class), nats.
+      smallest: Smallest finite output, infinity before the first example.
+      largest: Largest finite output, -infinity before the first example.
       num_not_finite: Examples with NaN or infinity among their predictions; they
-        count in no other sum.
+        count in nothing else, but for `smallest` and `largest`.
+      num_not_probabilities: Examples whose finite outputs are no distribution.
+      num_saturated: Examples whose highest output is at least `SATURATION`.
+      bin_counts: Examples by calibration bin of their highest output, int64 of
+        shape (B,); outputs beyond 0 and 1 count in the first and the last.
+      bin_confidence_sums: Sum of the highest outputs by bin, shape (B,).
+      bin_right: Examples predicted right by bin, int64 of shape (B,).
     """
 
     confusion: np.ndarray
-    probability_sum: np.ndarray
-    probability_square_sum: np.ndarray
+    probability_mean: np.ndarray
+    square_deviations: np.ndarray
     log_loss_sum: float = 0.0
+    smallest: float = np.inf
+    largest: float = -np.inf
     num_not_finite: int = 0
+    num_not_probabilities: int = 0
+    num_saturated: int = 0
+    bin_counts: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros(NUM_CALIBRATION_BINS, np.int64)
+    )
+    bin_confidence_sums: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros(NUM_CALIBRATION_BINS)
+    )
+    bin_right: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros(NUM_CALIBRATION_BINS, np.int64)
+    )
 
     @classmethod
     def empty(cls, num_classes: int = 0) -> "Outcomes":
@@ -48,254 +69,251 @@ class Outcomes:
         )
 
     @property
+    def num_classes(self) -> int:
+        """Number of classes K; 0 before the first example."""
+        return len(self.confusion)
+
+    @property
     def num_examples(self) -> int:
         """Examples with finite predictions."""
         return int(self.confusion.sum())
 
-    def add(self, label: int, prediction: np.ndarray) -> None:
-        """Adds one example in place."""
-        if not self.confusion.size:
-            self._grow(len(prediction))
-        if not np.isfinite(prediction).all():
-            self.num_not_finite += 1
-            return
-        self.confusion[label, int(np.argmax(prediction))] += 1
-        self.probability_sum += prediction
-        self.probability_square_sum += np.square(prediction)
-        self.log_loss_sum -= float(
-            np.log(max(prediction[label], _SMALLEST_PROBABILITY))
-        )
+    @property
+    def output_spread(self) -> np.ndarray:
+        """Each class's standard deviation of probability over the examples.
+
+        Shape (K,); NaN where there are no examples.
+        """
+        count = self.num_examples or float("nan")
+        return np.sqrt(self.square_deviations / count)
+
+    @property
+    def mean_log_loss(self) -> float:
+        """Mean of -log(probability of the true class), in nats.
+
+        Probabilities are clipped to 1e-7 from below; NaN without examples.
+        """
+        return self.log_loss_sum / (self.num_examples or float("nan"))
+
+    def add_batch(self, class_ids: np.ndarray, predictions: np.ndarray) -> None:
+        """Adds examples in place.
+
+        Args:
+          class_ids: True classes, integers of shape (B,); B may be 0.
+          predictions: Outputs of the model, shape (B, K), or (B, 1) of the second
+            of two classes.
+
+        Raises:
+          ValueError: If a label is no class of the predictions, or the shapes do not
+            fit to each other or to what was added before.
+        """
+        outputs = class_probabilities(predictions)
+        count, num_classes = outputs.shape
+        check_class_ids(class_ids, count, num_classes)
+        if not self.num_classes:
+            self._grow(num_classes)
+        elif self.num_classes != num_classes:
+            raise ValueError(
+                f"predictions: expected {self.num_classes} classes, as of the examples "
+                f"before, but {num_classes} came; evaluate one model at a time"
+            )
+        is_finite = np.isfinite(outputs)
+        whole = is_finite.all(axis=1)
+        self._stretch(outputs[is_finite])
+        if not whole.all():
+            self.num_not_finite += int(count - np.count_nonzero(whole))
+            class_ids, outputs = class_ids[whole], outputs[whole]
+        if len(outputs):
+            # Outputs that are no probabilities may be too large to be squared.
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._add_finite(class_ids, outputs)
 
     def merge(self, other: "Outcomes") -> None:
-        """Adds the sums of another shard in place; `other` is not changed."""
-        self.num_not_finite += other.num_not_finite
-        if not other.confusion.size:
-            return
-        if not self.confusion.size:
-            self._grow(len(other.confusion))
-        self.confusion += other.confusion
-        self.probability_sum += other.probability_sum
-        self.probability_square_sum += other.probability_square_sum
+        """Adds the sums of another shard in place; `other` is not changed.
+
+        Raises:
+          ValueError: If the two have different numbers of classes.
+        """
+        if other.num_classes:
+            if not self.num_classes:
+                self._grow(other.num_classes)
+            self._add_moments(
+                other.num_examples, other.probability_mean, other.square_deviations
+            )
+            self.confusion += other.confusion
         self.log_loss_sum += other.log_loss_sum
+        self.smallest = min(self.smallest, other.smallest)
+        self.largest = max(self.largest, other.largest)
+        self.num_not_finite += other.num_not_finite
+        self.num_not_probabilities += other.num_not_probabilities
+        self.num_saturated += other.num_saturated
+        self.bin_counts += other.bin_counts
+        self.bin_confidence_sums += other.bin_confidence_sums
+        self.bin_right += other.bin_right
+
+    def to_array(self) -> np.ndarray:
+        """Returns all sums as one float64 array, the form in which TFMA stores them."""
+        return np.concatenate(
+            [
+                [
+                    self.num_classes,
+                    self.log_loss_sum,
+                    self.smallest,
+                    self.largest,
+                    self.num_not_finite,
+                    self.num_not_probabilities,
+                    self.num_saturated,
+                ],
+                self.bin_counts,
+                self.bin_confidence_sums,
+                self.bin_right,
+                self.probability_mean,
+                self.square_deviations,
+                self.confusion.ravel(),
+            ]
+        ).astype(np.float64)
+
+    @classmethod
+    def from_array(cls, array: np.ndarray) -> "Outcomes":
+        """Reads what `to_array` wrote.
+
+        Raises:
+          ValueError: If the array has another length than it says, or holds what no
+            examples can add up to: it was damaged on the way.
+        """
+        if np.isnan(array).any():
+            raise ValueError(
+                "outcomes: expected numbers, but there is a NaN among the sums; "
+                "evaluate the model again"
+            )
+        size, loss, smallest, largest, *counts = array[:7].tolist()
+        bins, num_classes = NUM_CALIBRATION_BINS, int(size)
+        lengths = [bins] * 3 + [num_classes] * 2 + [num_classes**2]
+        if len(array) != 7 + sum(lengths):
+            raise ValueError(
+                f"outcomes of {num_classes} classes: expected {7 + sum(lengths)} "
+                f"numbers, but {len(array)} came; evaluate the model again"
+            )
+        parts = np.split(array[7:].copy(), np.cumsum(lengths)[:-1])
+        bin_counts, confidence_sums, bin_right, mean, deviations, confusion = parts
+        if min(*counts, *bin_counts, *bin_right, *confusion) < 0:
+            raise ValueError(
+                "outcomes: expected counts of examples, but one of them is negative; "
+                "evaluate the model again"
+            )
+        not_finite, not_probabilities, saturated = map(int, counts)
+        return cls(
+            confusion.astype(np.int64).reshape(num_classes, num_classes),
+            mean,
+            deviations,
+            loss,
+            smallest,
+            largest,
+            not_finite,
+            not_probabilities,
+            saturated,
+            bin_counts.astype(np.int64),
+            confidence_sums,
+            bin_right.astype(np.int64),
+        )
+
+    def _add_finite(self, class_ids: np.ndarray, outputs: np.ndarray) -> None:
+        """Adds at least one example, all of them finite."""
+        count = len(outputs)
+        # About the first example, so that equal outputs have a spread of exactly 0.
+        mean = outputs[0] + (outputs - outputs[0]).mean(axis=0)
+        self._add_moments(count, mean, np.square(outputs - mean).sum(axis=0))
+        predicted = outputs.argmax(axis=1)
+        np.add.at(self.confusion, (class_ids, predicted), 1)
+        rows = np.arange(count)
+        of_truth = np.maximum(outputs[rows, class_ids], _SMALLEST_PROBABILITY)
+        self.log_loss_sum -= float(np.log(of_truth).sum())
+        self.num_not_probabilities += int(np.count_nonzero(~_are_shares(outputs)))
+        highest = outputs[rows, predicted]
+        self.num_saturated += int(np.count_nonzero(highest >= SATURATION))
+        # Against the edges themselves: 15 * p may round up to the next bin.
+        bins = np.searchsorted(_BIN_EDGES, highest, side="right") - 1
+        bins = np.clip(bins, 0, NUM_CALIBRATION_BINS - 1)
+        right = predicted == class_ids
+        size = NUM_CALIBRATION_BINS
+        self.bin_counts += np.bincount(bins, minlength=size)
+        self.bin_confidence_sums += np.bincount(bins, highest, size)
+        self.bin_right += np.bincount(bins[right], minlength=size)
+
+    def _add_moments(
+        self, count: int, mean: np.ndarray, square_deviations: np.ndarray
+    ) -> None:
+        """Merges mean and squared deviations (Chan, Golub and LeVeque 1979).
+
+        Before the confusion matrix, which tells how many examples there are already.
+        """
+        before = self.num_examples
+        if not count:
+            return
+        share = count / (before + count)
+        delta = mean - self.probability_mean
+        self.square_deviations = (
+            self.square_deviations
+            + square_deviations
+            + np.square(delta) * (before * share)
+        )
+        self.probability_mean = self.probability_mean + delta * share
+
+    def _stretch(self, outputs: np.ndarray) -> None:
+        if outputs.size:
+            self.smallest = min(self.smallest, float(outputs.min()))
+            self.largest = max(self.largest, float(outputs.max()))
 
     def _grow(self, num_classes: int) -> None:
         grown = Outcomes.empty(num_classes)
         self.confusion = grown.confusion
-        self.probability_sum = grown.probability_sum
-        self.probability_square_sum = grown.probability_square_sum
+        self.probability_mean = grown.probability_mean
+        self.square_deviations = grown.square_deviations
 
 
-def output_spread(outcomes: Outcomes) -> np.ndarray:
-    """Returns each class's standard deviation of probability over the examples.
+def class_probabilities(predictions: np.ndarray) -> np.ndarray:
+    """Returns outputs with a column for each class, float64 of shape (B, K).
 
-    Shape (K,); NaN where there are no examples.
-    """
-    count = outcomes.num_examples or float("nan")
-    mean = outcomes.probability_sum / count
-    variance = outcomes.probability_square_sum / count - np.square(mean)
-    # Rounding can push the variance of equal values a hair below 0.
-    return np.sqrt(np.where(variance < 0, 0.0, variance))
-
-
-def predicted_class_shares(outcomes: Outcomes) -> np.ndarray:
-    """Returns the share of the examples predicted as each class, shape (K,).
-
-    NaN without examples.
-    """
-    return outcomes.confusion.sum(axis=0) / (outcomes.num_examples or float("nan"))
-
-
-def dead_classes(outcomes: Outcomes) -> float:
-    """Returns how many classes occur among the labels but are never predicted."""
-    occurs = outcomes.confusion.sum(axis=1) > 0
-    predicted = outcomes.confusion.sum(axis=0) > 0
-    return float(np.sum(occurs & ~predicted))
-
-
-def mean_log_loss(outcomes: Outcomes) -> float:
-    """Returns the mean of -log(probability of the true class), in nats.
-
-    NaN without examples.
-    """
-    return outcomes.log_loss_sum / (outcomes.num_examples or float("nan"))
-
-
-class ConfusionCounts(metric_types.Metric):
-    """Examples by true and predicted class: an array of shape (K, K)."""
-
-    def __init__(self, name: str = "confusion_counts"):
-        """Initializes the metric under `name`."""
-        super().__init__(_derived(lambda o: o.confusion.astype(np.float64)), name=name)
-
-
-class PredictedClassShares(metric_types.Metric):
-    """Share of the examples predicted as each class: an array of shape (K,)."""
-
-    def __init__(self, name: str = "predicted_class_shares"):
-        """Initializes the metric under `name`."""
-        super().__init__(_derived(predicted_class_shares), name=name)
-
-
-class DeadClasses(metric_types.Metric):
-    """Number of classes that occur but are never predicted."""
-
-    def __init__(self, name: str = "dead_classes"):
-        """Initializes the metric under `name`."""
-        super().__init__(_derived(dead_classes), name=name)
-
-
-class OutputSpread(metric_types.Metric):
-    """Standard deviation over examples of each class's probability, shape (K,).
-
-    A model that ignores its input has 0 everywhere.
-    """
-
-    def __init__(self, name: str = "output_spread"):
-        """Initializes the metric under `name`."""
-        super().__init__(_derived(output_spread), name=name)
-
-
-class MeanLogLoss(metric_types.Metric):
-    """Mean of -log(probability of the true class), in nats."""
-
-    def __init__(self, name: str = "mean_log_loss"):
-        """Initializes the metric under `name`."""
-        super().__init__(_derived(mean_log_loss), name=name)
-
-
-class NumNotFinite(metric_types.Metric):
-    """Number of examples with NaN or infinity among their predictions."""
-
-    def __init__(self, name: str = "num_not_finite"):
-        """Initializes the metric under `name`."""
-        super().__init__(_derived(lambda o: float(o.num_not_finite)), name=name)
-
-
-for _metric in (
-    ConfusionCounts,
-    PredictedClassShares,
-    DeadClasses,
-    OutputSpread,
-    MeanLogLoss,
-    NumNotFinite,
-):
-    metric_types.register_metric(_metric)
-
-
-class OutcomesCombineFn(beam.CombineFn):
-    """Sums the outcomes of one model over examples."""
-
-    def __init__(
-        self,
-        key: metric_types.MetricKey,
-        eval_config: config_pb2.EvalConfig | None,
-        model_name: str,
-        output_name: str,
-    ):
-        """Initializes the CombineFn; `key` is the key of its one output."""
-        self._key = key
-        self._eval_config = eval_config
-        self._model_name = model_name
-        self._output_name = output_name
-
-    def create_accumulator(self) -> Outcomes:
-        """Returns sums over nothing."""
-        return Outcomes.empty()
-
-    def add_input(
-        self, accumulator: Outcomes, element: metric_types.StandardMetricInputs
-    ) -> Outcomes:
-        """Adds one example."""
-        label, prediction = read_example(
-            element, self._eval_config, self._model_name, self._output_name
-        )
-        accumulator.add(label, prediction)
-        return accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[Outcomes]) -> Outcomes:
-        """Adds up shards, starting from a fresh accumulator."""
-        merged = Outcomes.empty()
-        for accumulator in accumulators:
-            merged.merge(accumulator)
-        return merged
-
-    def extract_output(
-        self, accumulator: Outcomes
-    ) -> dict[metric_types.MetricKey, Outcomes]:
-        """Returns the sums under the metric's key."""
-        return {self._key: accumulator}
-
-
-def read_example(
-    element: metric_types.StandardMetricInputs,
-    eval_config: config_pb2.EvalConfig | None,
-    model_name: str,
-    output_name: str = "",
-) -> tuple[int, np.ndarray]:
-    """Returns the label and the prediction, float64 of shape (K,), of one example.
+    Args:
+      predictions: Shape (B, K), or (B, 1) of a model with one sigmoid unit, whose
+        output p becomes (1 - p, p).
 
     Raises:
-      ValueError: If the label is no class of the prediction.
+      ValueError: If the shape is another.
     """
-    label, prediction, _ = next(
-        metric_util.to_label_prediction_example_weight(
-            element,
-            eval_config=eval_config,
-            model_name=model_name,
-            output_name=output_name,
-            flatten=False,
-        )
-    )
-    class_id = int(np.asarray(label).item())
-    probabilities = np.asarray(prediction, np.float64).reshape(-1)
-    if not 0 <= class_id < len(probabilities):
+    outputs = np.asarray(predictions, np.float64)
+    if outputs.ndim != 2 or not outputs.shape[1]:
         raise ValueError(
-            f"labels must be class ids from 0 to {len(probabilities) - 1}, as many as "
-            f"the model {model_name!r} has outputs, but one is {class_id}; map the "
-            "labels to class ids, or evaluate the model that knows this class"
+            "predictions: expected the shape (examples, classes), but "
+            f"{outputs.shape} came; evaluate a model with one output per class"
         )
-    return class_id, probabilities
+    if outputs.shape[1] == 1:
+        return np.concatenate([1.0 - outputs, outputs], axis=1)
+    return outputs
 
 
-def _derived(
-    extract: Callable[[Outcomes], Any],
-) -> Callable[..., metric_types.MetricComputations]:
-    """Returns TFMA's computations of one number (or array) read off the outcomes."""
+def check_class_ids(class_ids: np.ndarray, count: int, num_classes: int) -> None:
+    """Makes sure that each example has one label, which is one of the classes.
 
-    def computations(
-        name: str,
-        eval_config: config_pb2.EvalConfig | None = None,
-        model_names: list[str] | None = None,
-        output_names: list[str] | None = None,
-        sub_keys: list[metric_types.SubKey] | None = None,
-        example_weighted: bool = False,
-    ) -> metric_types.MetricComputations:
-        del sub_keys, example_weighted  # A count of examples has neither.
-        result: metric_types.MetricComputations = []
-        for model_name in model_names or [""]:
-            for output_name in output_names or [""]:
-                base = metric_types.MetricKey(
-                    name=_OUTCOMES, model_name=model_name, output_name=output_name
-                )
-                key = metric_types.MetricKey(
-                    name=name, model_name=model_name, output_name=output_name
-                )
-                # TFMA runs computations with equal keys once.
-                result += [
-                    metric_types.MetricComputation(
-                        keys=[base],
-                        preprocessors=None,
-                        combiner=OutcomesCombineFn(
-                            base, eval_config, model_name, output_name
-                        ),
-                    ),
-                    metric_types.DerivedMetricComputation(
-                        keys=[key],
-                        result=lambda metrics, key=key, base=base: {
-                            key: extract(metrics[base])
-                        },
-                    ),
-                ]
-        return result
+    Raises:
+      ValueError: If not.
+    """
+    if class_ids.shape != (count,):
+        raise ValueError(
+            f"labels: expected one class id for each of {count} examples, but the "
+            f"shape {class_ids.shape} came; give every example one label"
+        )
+    outside = (class_ids < 0) | (class_ids >= num_classes)
+    if outside.any():
+        raise ValueError(
+            f"labels must be class ids from 0 to {num_classes - 1}, as many as the "
+            f"model has outputs, but one is {class_ids[outside][0]}; map the labels "
+            "to class ids, or evaluate the model that knows this class"
+        )
 
-    return computations
+
+def _are_shares(outputs: np.ndarray) -> np.ndarray:
+    """Returns which rows are distributions over the classes."""
+    within = (outputs >= -_TOLERANCE) & (outputs <= 1 + _TOLERANCE)
+    adds_up = np.abs(outputs.sum(axis=1) - 1) <= _TOLERANCE
+    return np.asarray(within.all(axis=1) & adds_up)

@@ -1,122 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A metric of two models on the same examples: who is right where they differ."""
+"""What two models answer to the same examples: who is right where they differ."""
 
-from collections.abc import Iterable
-
-import apache_beam as beam
 import numpy as np
-from tensorflow_model_analysis.metrics import metric_types
-from tensorflow_model_analysis.proto import config_pb2
 
-from components.guarded_evaluator.metrics.outcomes import read_example
+from components.guarded_evaluator.metrics.outcomes import (
+    check_class_ids,
+    class_probabilities,
+)
 
-_FIELDS = [(True, True), (True, False), (False, True), (False, False)]
-NUM_FIELDS = len(_FIELDS) + 1
-"""Both right, only the reference right, only the other right, both wrong, and the
-sum of the total variation distances."""
+NUM_FIELDS = 6
+"""Both right, only the reference right, only the other right, both wrong, the sum of
+the total variation distances, and how many examples are given different classes."""
 
 
-class PairedOutcomes(metric_types.Metric):
-    """Compares each model with a reference model, example by example.
+def paired_outcomes(
+    class_ids: np.ndarray, reference: np.ndarray, other: np.ndarray
+) -> np.ndarray:
+    """Sums the paired outcomes of two models over examples.
 
-    The value is an array of shape (5,): how many examples both models got right,
-    only the reference, only the other, neither; and the sum over examples of the
-    total variation distance between their probabilities, half the sum of absolute
-    differences, at most 1. Examples with predictions that are not finite count as
-    wrong, at distance 1.
+    The first four numbers are those of McNemar's test (McNemar 1947). The total
+    variation distance of two outputs is half the sum of absolute differences, at most
+    1. Predictions that are not finite are wrong, give no class, and are at distance 1.
 
-    The four counts are those of McNemar's test (McNemar 1947).
+    Args:
+      class_ids: True classes, integers of shape (B,); B may be 0.
+      reference: Outputs of one model, shape (B, K), or (B, 1) of the second of two
+        classes.
+      other: Outputs of the other model, likewise.
+
+    Returns:
+      float64 of shape (`NUM_FIELDS`,), in the order given there.
+
+    Raises:
+      ValueError: If the shapes differ, or a label is no class.
     """
-
-    def __init__(self, reference: str, name: str = "paired_outcomes"):
-        """Initializes the metric.
-
-        Args:
-          reference: Name of the model that the others are compared with.
-          name: Name of the metric.
-        """
-        super().__init__(_computations, reference=reference, name=name)
-
-
-metric_types.register_metric(PairedOutcomes)
-
-
-class PairedOutcomesCombineFn(beam.CombineFn):
-    """Sums the paired outcomes of two models over examples."""
-
-    def __init__(
-        self,
-        key: metric_types.MetricKey,
-        eval_config: config_pb2.EvalConfig | None,
-        reference: str,
-        other: str,
-    ):
-        """Initializes the CombineFn; `key` is the key of its one output."""
-        self._key = key
-        self._eval_config = eval_config
-        self._reference = reference
-        self._other = other
-
-    def create_accumulator(self) -> np.ndarray:
-        """Returns sums over nothing."""
-        return np.zeros(NUM_FIELDS)
-
-    def add_input(
-        self, accumulator: np.ndarray, element: metric_types.StandardMetricInputs
-    ) -> np.ndarray:
-        """Adds one example."""
-        label, reference = read_example(element, self._eval_config, self._reference)
-        _, other = read_example(element, self._eval_config, self._other)
-        return accumulator + paired_outcome(label, reference, other)
-
-    def merge_accumulators(self, accumulators: Iterable[np.ndarray]) -> np.ndarray:
-        """Adds up shards, starting from a fresh accumulator."""
-        merged = self.create_accumulator()
-        for accumulator in accumulators:
-            merged = merged + accumulator
-        return merged
-
-    def extract_output(
-        self, accumulator: np.ndarray
-    ) -> dict[metric_types.MetricKey, np.ndarray]:
-        """Returns the sums under the metric's key."""
-        return {self._key: accumulator}
+    ours, theirs = class_probabilities(reference), class_probabilities(other)
+    if ours.shape != theirs.shape:
+        raise ValueError(
+            f"predictions: expected two models with the same classes, but one answers "
+            f"the shape {ours.shape}, the other {theirs.shape}; compare models of the "
+            "same classes"
+        )
+    check_class_ids(class_ids, *ours.shape)
+    class_of_ours, class_of_theirs = _classes(ours), _classes(theirs)
+    right, also_right = class_of_ours == class_ids, class_of_theirs == class_ids
+    with np.errstate(invalid="ignore", over="ignore"):
+        distance = np.minimum(np.abs(ours - theirs).sum(axis=1) / 2, 1.0)
+    distance[(class_of_ours < 0) | (class_of_theirs < 0)] = 1.0
+    return np.array(
+        [
+            np.count_nonzero(right & also_right),
+            np.count_nonzero(right & ~also_right),
+            np.count_nonzero(~right & also_right),
+            np.count_nonzero(~right & ~also_right),
+            distance.sum(),
+            np.count_nonzero(class_of_ours != class_of_theirs),
+        ],
+        np.float64,
+    )
 
 
 def paired_outcome(label: int, reference: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Returns what one example adds to the sums, shape (5,)."""
-    right = (_is_right(label, reference), _is_right(label, other))
-    outcome = np.zeros(NUM_FIELDS)
-    outcome[_FIELDS.index(right)] = 1
-    is_finite = np.isfinite(reference).all() and np.isfinite(other).all()
-    # Of outputs that are no probabilities the distance may be above 1.
-    outcome[4] = min(np.abs(reference - other).sum() / 2, 1.0) if is_finite else 1.0
-    return outcome
+    """Returns what one example adds to the sums; predictions of shape (K,)."""
+    return paired_outcomes(np.array([label]), reference[None], other[None])
 
 
-def _is_right(label: int, prediction: np.ndarray) -> bool:
-    return bool(np.isfinite(prediction).all() and np.argmax(prediction) == label)
-
-
-def _computations(
-    reference: str,
-    name: str = "paired_outcomes",
-    eval_config: config_pb2.EvalConfig | None = None,
-    model_names: list[str] | None = None,
-    output_names: list[str] | None = None,
-    sub_keys: list[metric_types.SubKey] | None = None,
-    example_weighted: bool = False,
-) -> metric_types.MetricComputations:
-    del output_names, sub_keys, example_weighted
-    computations: metric_types.MetricComputations = []
-    for other in model_names or []:
-        if other == reference:
-            continue
-        key = metric_types.MetricKey(name=name, model_name=other)
-        combiner = PairedOutcomesCombineFn(key, eval_config, reference, other)
-        computations.append(
-            metric_types.MetricComputation(
-                keys=[key], preprocessors=None, combiner=combiner
-            )
-        )
-    return computations
+def _classes(outputs: np.ndarray) -> np.ndarray:
+    """Returns the predicted classes, -1 where an output is not finite."""
+    return np.where(np.isfinite(outputs).all(axis=1), outputs.argmax(axis=1), -1)

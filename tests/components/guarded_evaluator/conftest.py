@@ -10,8 +10,11 @@ from components.records.evaluation import (
     BASELINE,
     BATCH_STATISTICS_MODE,
     CANDIDATE,
+    NUM_CALIBRATION_BINS,
     ONE_BY_ONE,
+    PERTURBED_PREFIX,
     TRAINING_MODE,
+    CalibrationBin,
     EvaluationRecord,
     ModelResult,
     PairedResult,
@@ -37,29 +40,59 @@ class Split:
             self.predicted = np.repeat(np.tile(classes, self.size), confusion.ravel())
         self.name = name
 
-    def result(self, model, predicted, spread, num_not_finite=0):
+    def result(
+        self,
+        model,
+        predicted,
+        spread=0.3,
+        num_not_finite=0,
+        rows=slice(None),
+        slice="",
+        confidence=None,
+        **fields,
+    ):
+        labels, predicted = self.labels[rows], predicted[rows]
         confusion = np.zeros((self.size, self.size), int)
-        np.add.at(confusion, (self.labels, predicted), 1)
+        np.add.at(confusion, (labels, predicted), 1)
+        hits, count = int(np.trace(confusion)), len(labels)
+        # As certain as it is right, if nothing else is said.
+        certain = confidence if confidence is not None else hits / max(count, 1)
+        filled = CalibrationBin(
+            num_examples=count, confidence_sum=certain * count, num_right=hits
+        )
+        bins = [CalibrationBin()] * NUM_CALIBRATION_BINS
+        bins[min(int(certain * NUM_CALIBRATION_BINS), NUM_CALIBRATION_BINS - 1)] = (
+            filled
+        )
         return ModelResult(
             model=model,
             split=self.name,
-            num_examples=len(self.labels) + num_not_finite,
+            slice=slice,
+            num_examples=len(labels) + num_not_finite,
             confusion=tuple(map(tuple, confusion.tolist())),
             mean_loss=0.5,
             output_spread=(spread,) * self.size,
             num_not_finite=num_not_finite,
+            **{
+                "calibration": tuple(bins),
+                "output_range": (0.0, 1.0),
+                **fields,
+            },
         )
 
-    def pair(self, other, predicted, distance):
-        ours, theirs = self.predicted == self.labels, predicted == self.labels
+    def pair(self, other, predicted, distance, rows=slice(None), slice=""):
+        ours = (self.predicted == self.labels)[rows]
+        theirs = (predicted == self.labels)[rows]
         return PairedResult(
             other=other,
             split=self.name,
+            slice=slice,
             both_right=int(np.sum(ours & theirs)),
             only_candidate_right=int(np.sum(ours & ~theirs)),
             only_other_right=int(np.sum(~ours & theirs)),
             both_wrong=int(np.sum(~ours & ~theirs)),
             mean_distance=distance,
+            num_different=int(np.sum((self.predicted != predicted)[rows])),
         )
 
 
@@ -67,8 +100,11 @@ class Split:
 def make_evidence():
     """Makes evidence that is in order but for what is said otherwise.
 
-    Both splits are confusion matrices or (labels, predictions). Modes and baseline are
-    predictions for the examples of a split, by default those of the candidate.
+    Both splits are confusion matrices or (labels, predictions). Modes, baseline and
+    harmless changes are predictions for the examples of a split, by default those of
+    the candidate. Slices are rows of the evaluation split by name; `spreads` those
+    whose outputs vary otherwise. What else `judged_fields` holds stands in the
+    candidate's result on the evaluation split.
     """
 
     def make(
@@ -80,13 +116,19 @@ def make_evidence():
         batch_statistics=None,
         train_training_mode=None,
         baseline=None,
+        perturbed=None,
         distance=0.0,
         alone=0.0,
         spread=0.3,
+        train_spread=None,
         num_not_finite=0,
         modes=True,
         training=None,
         upstream=(),
+        by_slice=None,
+        spreads=None,
+        unjudged=(),
+        judged_fields=None,
         **config,
     ):
         evaluation = Split("eval", judged, num_classes)
@@ -105,21 +147,49 @@ def make_evidence():
             (model, split): split.predicted if given is None else np.asarray(given)
             for (model, split), given in asked.items()
         }
+        changed = {"brightness": None} if perturbed is None else perturbed
+        changed = {
+            f"{PERTURBED_PREFIX}{name}": evaluation.predicted if p is None else p
+            for name, p in changed.items()
+        }
         results = [
-            evaluation.result(CANDIDATE, evaluation.predicted, spread, num_not_finite),
-            learnt.result(CANDIDATE, learnt.predicted, spread),
+            evaluation.result(
+                CANDIDATE,
+                evaluation.predicted,
+                spread,
+                num_not_finite,
+                **(judged_fields or {}),
+            ),
+            learnt.result(
+                CANDIDATE,
+                learnt.predicted,
+                spread if train_spread is None else train_spread,
+            ),
             *(s.result(model, given, spread) for (model, s), given in asked.items()),
         ]
         pairs = [
             *(s.pair(model, given, distance) for (model, s), given in asked.items()),
+            *(evaluation.pair(name, np.asarray(p), 0.1) for name, p in changed.items()),
             evaluation.pair(ONE_BY_ONE, evaluation.predicted, alone),
         ]
+        for name, rows in (by_slice or {}).items():
+            spread_here = (spreads or {}).get(name, spread)
+            results.append(
+                evaluation.result(
+                    CANDIDATE, evaluation.predicted, spread_here, rows=rows, slice=name
+                )
+            )
+            for (model, split), given in asked.items():
+                if split is evaluation:
+                    results.append(split.result(model, given, rows=rows, slice=name))
+                    pairs.append(split.pair(model, given, distance, rows, name))
         return Evidence(
             EvaluationConfig(**config),
             EvaluationRecord(
                 class_names=tuple(f"c{k}" for k in range(evaluation.size)),
                 results=tuple(results),
                 pairs=tuple(pairs),
+                unjudged_slices=tuple(unjudged),
             ),
             training,
             tuple(upstream),
@@ -347,7 +417,7 @@ class Judged:
         for name, output in outputs.items():
             output.uri = str(root / name)
         context = executor.Context(
-            beam_pipeline_args=["--runner=FnApiRunner"],
+            beam_pipeline_args=["--runner=FnApiRunner", "--sdk_container_image=none"],
             tmp_dir=str(root / "tmp"),
             unique_id="1",
         )

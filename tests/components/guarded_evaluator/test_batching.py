@@ -12,14 +12,22 @@ from components.guarded_evaluator.batching import (
     SampleAndShuffleIntoBatches,
     content_hash,
     cut_batches,
+    last_hash_in_sample,
+    plan_batches,
 )
 
 
 @pytest.fixture
-def run(tmp_path):
+def sampled():
+    """What the last run marked as the sample of each split."""
+    return collections.defaultdict(list)
+
+
+@pytest.fixture
+def run(tmp_path, sampled):
     """Runs the transform; returns the batches of each split, in a fixed order."""
 
-    def execute(examples, batch_size, num_parts=1, **max_examples):
+    def execute(examples, batch_size, num_parts=1, samples=None, **max_examples):
         path = tmp_path / f"batches-{len(list(tmp_path.iterdir()))}"
         with beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
             parts = [
@@ -29,14 +37,15 @@ def run(tmp_path):
             _ = (
                 parts
                 | beam.Flatten()
-                | SampleAndShuffleIntoBatches(batch_size, max_examples)
-                | beam.Map(repr)
+                | SampleAndShuffleIntoBatches(batch_size, max_examples, samples)
+                | beam.Map(lambda batch: repr(tuple(batch)))
                 | beam.io.WriteToText(str(path), shard_name_template="")
             )
         batches = collections.defaultdict(list)
         for line in path.read_text().splitlines():
-            split, batch = ast.literal_eval(line)
+            split, batch, num_sampled = ast.literal_eval(line)
             batches[split].append(batch)
+            sampled[split] += batch[:num_sampled]
         return {split: sorted(found) for split, found in batches.items()}
 
     return execute
@@ -116,13 +125,73 @@ def test_refuses_a_batch_size_that_is_none(size):
         SampleAndShuffleIntoBatches(size, {})
 
 
+def hashes_of(contents):
+    copies = collections.Counter()
+    found = []
+    for content in contents:
+        found.append(content_hash(content, copies[content]))
+        copies[content] += 1
+    return np.array(found, np.int64)
+
+
+@pytest.mark.parametrize("most", [None, 0, 1, 150, 1200, 5000])
+def test_the_plan_is_what_is_cut(run, most):
+    contents = [row for _, row in rows(1100)] + [b"copy"] * 100
+    batches = run(
+        [("train", content) for content in contents],
+        4,
+        num_parts=3,
+        **({} if most is None else {"train": most}),
+    )
+    plan = plan_batches(hashes_of(contents), 4, most)
+    planned = [[contents[i] for i in positions] for positions in plan]
+    assert sorted(planned) == batches.get("train", [])
+
+
+@pytest.mark.parametrize("size", [0, 1, 20, 300, 5000])
+def test_a_sample_is_marked_wherever_it_is(run, sampled, size):
+    contents = [row for _, row in rows(300)] + [b"copy"] * 20
+    examples = [("eval", content) for content in contents]
+    hashes = hashes_of(contents)
+    run([*examples, *rows(50, "train")], 8, num_parts=4, samples={"eval": size})
+    chosen = np.flatnonzero(hashes <= last_hash_in_sample(len(hashes), size))
+    assert sorted(sampled["eval"]) == sorted(contents[i] for i in chosen)
+    assert sampled["train"] == []
+    wanted = min(size, 320)
+    assert abs(len(chosen) - wanted) <= 4 * np.sqrt(wanted * (1 - wanted / 320))
+
+
+@given(
+    st.lists(st.integers(0, 2**63 - 1), unique=True, max_size=200),
+    st.integers(1, 9),
+    st.integers(0, 300),
+)
+def test_a_plan_keeps_what_is_sampled_and_its_sizes(hashes, batch_size, most):
+    hashes = np.array(hashes, np.int64)
+    plan = plan_batches(hashes, batch_size, most)
+    positions = np.concatenate([*plan, np.zeros(0, np.int64)])
+    kept = hashes <= last_hash_in_sample(len(hashes), most)
+    assert sorted(positions) == sorted(np.flatnonzero(kept))
+    assert np.all(np.diff(hashes[positions]) > 0)
+    sizes = [len(batch) for batch in plan]
+    assert all(size < 2 * batch_size for size in sizes)
+
+
+def test_a_plan_of_nothing_is_empty():
+    assert plan_batches(np.zeros(0, np.int64), 4) == []
+    assert last_hash_in_sample(0, 5) == -1
+    with pytest.raises(ValueError, match="batch_size=0"):
+        plan_batches(np.zeros(0, np.int64), 0)
+
+
 @given(st.integers(0, 200), st.integers(1, 50))
 def test_a_bucket_is_cut_into_batches_of_nearly_equal_size(count, batch_size):
     bucket = [(content_hash(row), row) for _, row in rows(count)]
-    batches = [batch for _, batch in cut_batches((("eval", 0), bucket), batch_size)]
-    assert flat(batches) == [row for _, row in rows(count)]
+    batches = list(cut_batches(bucket, batch_size))
+    assert flat(batches) == sorted(bucket)
     sizes = [len(batch) for batch in batches]
-    assert max(sizes) - min(sizes) <= 1
+    if count:
+        assert max(sizes) - min(sizes) <= 1
     if count >= batch_size:
         assert batch_size <= min(sizes)
         assert max(sizes) < 2 * batch_size
@@ -132,9 +201,7 @@ def test_a_bucket_is_cut_into_batches_of_nearly_equal_size(count, batch_size):
 def test_a_bucket_in_any_order_is_cut_the_same(contents, random):
     bucket = [(content_hash(row, i), row) for i, row in enumerate(contents)]
     shuffled = random.sample(bucket, len(bucket))
-    assert list(cut_batches((("eval", 0), iter(shuffled)), 4)) == list(
-        cut_batches((("eval", 0), bucket), 4)
-    )
+    assert list(cut_batches(iter(shuffled), 4)) == list(cut_batches(bucket, 4))
 
 
 def test_hashes_are_uniform_and_differ_by_copy():

@@ -6,6 +6,7 @@ import pytest
 
 from components import causes
 from components.findings import Verdict, find
+from components.guarded_evaluator import decision
 from components.guarded_evaluator.checks import CHECKS
 from components.guarded_evaluator.decision import decide
 from components.records.evaluation import BASELINE, CANDIDATE
@@ -71,6 +72,16 @@ def test_an_empty_evaluation_split_blocks(make_evidence):
     assert {"insufficient_evidence", "check_failed"} <= {
         finding.cause for finding in verdict.blocking
     }
+
+
+def test_a_root_cause_that_cannot_be_looked_for_blocks(healthy, monkeypatch):
+    def broken(findings, evidence):
+        raise OverflowError("no reason to be found")
+
+    monkeypatch.setattr(decision, "explain", broken)
+    [failed] = decide(healthy, CHECKS).blocking
+    assert failed.cause == "check_failed"
+    assert "no reason to be found" in failed.message
 
 
 def test_findings_stand_with_the_root_cause_first(collapsed):

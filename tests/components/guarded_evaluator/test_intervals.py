@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from components.guarded_evaluator.intervals import (
     difference_lower_bound,
+    independence_p_value,
     lower_bound,
     mcnemar_p_value,
+    paired_difference_lower_bound,
     upper_bound,
 )
 
@@ -135,3 +138,70 @@ def test_difference_needs_examples():
 def test_difference_of_large_samples_is_the_difference():
     low = difference_lower_bound((9 * 10**6, 10**7), (8 * 10**6, 10**7), 0.99)
     assert math.isclose(low, 0.1, abs_tol=1e-3)
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 200), confidences)
+def test_paired_difference_is_below_the_measured_one(first, second, equal, confidence):
+    count = first + second + equal + 1
+    low = paired_difference_lower_bound(first, second, count, confidence)
+    assert -1 <= low <= (second - first) / count + 1e-12
+
+
+def test_paired_difference_is_sure_where_mcnemar_is():
+    for second in range(1, 30):
+        surely = paired_difference_lower_bound(3, second, 100, 0.99) > 0
+        assert surely == (mcnemar_p_value(3, second) < 0.01)
+
+
+def test_no_differing_rows_make_no_difference():
+    assert paired_difference_lower_bound(0, 0, 10, 0.99) == 0
+
+
+@pytest.mark.parametrize(
+    "confusion",
+    [[[10, 5], [6, 12]], [[197, 1], [1, 1]], [[50, 40], [45, 55]], [[3, 0], [0, 3]]],
+)
+def test_independence_of_two_classes_is_fishers_exact_test(confusion):
+    exact = stats.fisher_exact(confusion, alternative="greater").pvalue
+    drawn = independence_p_value(np.array(confusion))
+    assert drawn == pytest.approx(exact, abs=0.025)
+
+
+@pytest.mark.parametrize(
+    "confusion",
+    [np.zeros((3, 3), int), [[0, 0], [0, 1]], [[9, 0], [9, 0]], [[0, 9], [9, 0]]],
+)
+def test_what_tells_nothing_is_independent(confusion):
+    assert independence_p_value(np.array(confusion)) == 1
+
+
+@settings(deadline=None)  # Thousands of pairings may be drawn.
+@given(
+    st.lists(
+        st.lists(st.integers(0, 20), min_size=4, max_size=4), min_size=4, max_size=4
+    )
+)
+def test_independence_is_a_chance_and_always_the_same(confusion):
+    p_value = independence_p_value(np.array(confusion))
+    assert 0 <= p_value <= 1
+    assert independence_p_value(np.array(confusion)) == p_value
+
+
+@pytest.mark.parametrize(("size", "count"), [(2, 40), (10, 60), (100, 300)])
+def test_answers_that_ignore_the_input_rarely_look_dependent(size, count):
+    rng = np.random.default_rng(size)
+    small = 0
+    for _ in range(200):
+        confusion = np.zeros((size, size), int)
+        shares = rng.dirichlet(np.ones(size))
+        answers = rng.choice(size, count, p=shares)
+        np.add.at(confusion, (rng.integers(0, size, count), answers), 1)
+        small += independence_p_value(confusion) <= 0.01
+    assert small <= 8  # Expected are 2; more than 8 in 2 of 10,000 cases.
+
+
+def test_large_samples_cost_no_more_than_they_must():
+    confusion = np.full((10, 10), 1000) + 5 * np.eye(10, dtype=int)
+    assert independence_p_value(confusion) > 0.01
+    confusion += 500 * np.eye(10, dtype=int)
+    assert independence_p_value(confusion) < 0.001

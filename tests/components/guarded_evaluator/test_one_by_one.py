@@ -5,16 +5,20 @@ import tensorflow as tf
 
 from components.errors import InputError
 from components.guarded_evaluator import models
-from components.guarded_evaluator.measure import LabelReader
 from components.guarded_evaluator.one_by_one import choose_examples, compare
+from components.guarded_evaluator.reading import LabelReader
 
 LABELS = LabelReader("label", (0, 1, 2))
+
+
+def serving(model):
+    return models.serving_model("candidate", f"{model.uri}/Format-Serving")
 
 
 @pytest.fixture
 def ask(models_on_disk, blobs, example):
     def run(kind, count=40):
-        model = models.candidate(models_on_disk(kind).uri)
+        model = serving(models_on_disk(kind))
         return compare(model, LABELS, blobs["eval"].examples(example)[:count], "eval")
 
     return run
@@ -44,7 +48,7 @@ def test_no_examples_make_an_empty_comparison(ask):
 
 
 def test_a_label_of_no_class_is_refused(models_on_disk, example):
-    model = models.candidate(models_on_disk("right").uri)
+    model = serving(models_on_disk("right"))
     with pytest.raises(InputError, match="carries .9."):
         compare(model, LABELS, [example(x=[0.0, 0.0, 0.0], label=9)], "eval")
 
@@ -81,3 +85,12 @@ def test_chooses_from_all_that_is_read(write, tmp_path):
     assert choose_examples([str(tmp_path / "*")]) == [b"0", b"1", b"2", b"3"]
     write("a.gz", [b"%03d" % i for i in range(256)])
     assert np.array(choose_examples([str(tmp_path / "*")]), int)[-1] == 248
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_file_that_is_cut_off_is_refused(write, tmp_path, kept):
+    write("a", [b"%d" % i * 100 for i in range(20)])
+    data = (tmp_path / "a").read_bytes()
+    (tmp_path / "a").write_bytes(data[: int(kept * len(data))])
+    with pytest.raises(InputError, match=r"/a: expected TFRecords, but .*; write the"):
+        choose_examples([str(tmp_path / "a")])

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.causes import Severity
 from components.guarded_evaluator.checks import (
     CHECKS,
     check_collapse,
     check_constant_output,
     check_dead_classes,
-    check_signal,
 )
 from components.guarded_evaluator.decision import decide
 
@@ -44,7 +42,12 @@ def test_one_answer_on_balanced_data_is_collapse(make_evidence, num_classes):
 
 
 def test_all_negative_on_one_percent_positives_is_collapse(make_evidence):
-    assert causes_of(make_evidence(one_answer([990, 10]))) == ["collapse", "no_signal"]
+    # And that the classes are uneven is why.
+    assert causes_of(make_evidence(one_answer([990, 10]))) == [
+        "class_imbalance",
+        "collapse",
+        "no_signal",
+    ]
 
 
 def test_one_percent_positives_with_recall_of_four_fifths_pass(make_evidence):
@@ -96,84 +99,10 @@ def test_equal_outputs_block(make_evidence, diagonal, spread, blocks):
 def test_one_example_has_no_spread_to_judge(make_evidence):
     evidence = make_evidence([[1, 0], [0, 0]], spread=0.0)
     assert list(check_constant_output(evidence)) == []
-    assert causes_of(evidence) == ["insufficient_evidence"] * 2
+    assert causes_of(evidence) == ["insufficient_evidence"]
 
 
-def test_a_class_never_predicted_is_dead(make_evidence):
-    confusion = np.array([[36, 4, 0], [4, 36, 0], [20, 20, 0]])
-    evidence = make_evidence(confusion)
-    [finding] = check_dead_classes(evidence)
-    assert finding.blocks
-    assert finding.subject.class_name == "c2"
-    assert "'c2' (0 of 40 found, never predicted)" in finding.message
-
-
-def test_several_dead_classes_are_one_finding(make_evidence):
-    confusion = np.zeros((10, 10), int)
-    confusion[:, 0], confusion[:, 1] = 10, 10
-    [finding] = check_dead_classes(make_evidence(confusion))
-    assert finding.message.startswith("8 of 10 classes")
-    assert finding.evidence["classes"] == [f"c{k}" for k in range(2, 10)]
-    assert finding.subject.class_name is None
-
-
-@pytest.mark.parametrize(
-    ("hits", "count", "severity"),
-    [
-        (0, 5, Severity.WARN),
-        (0, 20, Severity.WARN),
-        (0, 21, Severity.BLOCK),
-        (1, 20, Severity.WARN),
-        (4, 100, Severity.BLOCK),
-        (9, 100, Severity.BLOCK),
-        (10, 100, None),
-        (11, 100, None),
-    ],
-)
-def test_a_recall_below_a_tenth_is_dead_if_it_is_sure(
-    make_evidence, hits, count, severity
-):
-    confusion = np.diag([300, 300, hits])
-    # Predicted now and then, but for others.
-    confusion[0, 2] += count
-    confusion[2, 0] += count - hits
-    found = list(check_dead_classes(make_evidence(confusion)))
-    assert [f.severity for f in found] == ([severity] if severity else [])
-
-
-def test_a_class_without_examples_is_not_called_dead(make_evidence):
-    evidence = make_evidence(np.diag([50, 50, 0]))
-    assert list(check_dead_classes(evidence)) == []
-
-
-def test_a_collapse_is_not_told_again_as_dead_classes(make_evidence):
-    assert list(check_dead_classes(make_evidence(one_answer([30] * 10)))) == []
-
-
-@pytest.mark.parametrize(
-    ("hits", "signal"), [(50, False), (55, False), (62, True), (100, True)]
-)
-def test_guessing_is_no_signal(make_evidence, hits, signal):
-    evidence = make_evidence([[hits, 100 - hits], [100 - hits, hits]])
-    assert [f.cause for f in check_signal(evidence)] == ["no_signal"] * (not signal)
-
-
-def test_worse_than_guessing_is_no_signal(make_evidence):
-    assert [f.cause for f in check_signal(make_evidence([[9, 91], [91, 9]]))] == [
-        "no_signal"
-    ]
-
-
-def test_rare_hits_among_many_classes_are_a_signal(make_evidence, diagonal):
-    evidence = make_evidence(diagonal([100] * 100, [15] * 100))
-    assert list(check_signal(evidence)) == []
-
-
-def test_too_few_examples_to_tell_a_signal_are_said_to_be_few(make_evidence):
-    [finding] = check_signal(make_evidence([[197, 1], [1, 1]]))
-    assert (finding.cause, finding.blocks) == ("insufficient_evidence", True)
-
-
+@settings(deadline=None)  # Judging it all takes long on a busy machine.
 @given(st.data())
 def test_an_answer_that_ignores_the_input_never_passes(make_evidence, data):
     size = data.draw(st.integers(2, 12))
@@ -182,3 +111,21 @@ def test_an_answer_that_ignores_the_input_never_passes(make_evidence, data):
     )
     answer = data.draw(st.integers(0, size - 1))
     assert not decide(make_evidence(one_answer(counts, answer)), CHECKS).passed
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "spread", "blocks"),
+    [(10, 0.5e-3, True), (10, 0.61e-3, False), (1000, 6e-5, True), (1000, 7e-5, False)],
+)
+def test_of_many_classes_each_varies_less(make_evidence, num_classes, spread, blocks):
+    # A perfect model of K equal classes has a spread of sqrt(K - 1) / K.
+    evidence = make_evidence(np.eye(num_classes, dtype=int), spread=spread)
+    assert bool(list(check_constant_output(evidence))) == blocks
+
+
+def test_answers_that_are_equal_and_certain_are_said_to_be_of_one_unit(make_evidence):
+    evidence = make_evidence(
+        one_answer([50, 50]), spread=0.0, judged_fields={"num_saturated": 100}
+    )
+    [finding] = check_constant_output(evidence)
+    assert finding.message.endswith("as of a softmax over one unit.")

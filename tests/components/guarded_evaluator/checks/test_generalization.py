@@ -55,6 +55,15 @@ def test_a_rare_class_learnt_by_heart_is_overfit(make_evidence):
     assert finding.measured == pytest.approx(0.35)
 
 
+def test_answering_the_frequent_class_is_not_learnt_by_heart(make_evidence):
+    # 95 % right where 95 % are of the class, half where half are.
+    evidence = make_evidence([[500, 0], [500, 0]], [[950, 0], [50, 0]])
+    assert list(check_overfit(evidence)) == []
+    # The classes that are recognised no worse hide nothing either.
+    evidence = make_evidence([[500, 0], [250, 250]], [[950, 0], [0, 50]])
+    assert [f.blocks for f in check_overfit(evidence)] == [True]
+
+
 def test_the_recall_of_a_few_rare_examples_is_noise(make_evidence):
     assert list(check_overfit(make_evidence(np.diag([98, 2]), np.diag([98, 2])))) == []
     assert (

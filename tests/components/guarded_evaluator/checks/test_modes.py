@@ -150,6 +150,33 @@ def test_a_model_without_modes_is_not_let_through(make_evidence, diagonal):
     assert (warning.cause, warning.severity) == ("check_failed", Severity.WARN)
 
 
+def recorded(evidence, **fields):
+    record = evidence.evaluation.model_copy(update=fields)
+    return dataclasses.replace(evidence, evaluation=record)
+
+
+def test_a_model_that_has_but_one_mode_needs_no_other(make_evidence, diagonal):
+    evidence = make_evidence(diagonal([50, 50], [45, 45]), modes=False)
+    verdict = decide(recorded(evidence, has_no_modes=True), CHECKS)
+    assert verdict == Verdict()
+
+
+def test_a_gap_counts_even_if_it_was_thought_there_is_none(make_evidence):
+    evidence = recorded(mode_better_by(make_evidence, 200), has_no_modes=True)
+    assert [f.cause for f in check_mode_gap(evidence)] == ["mode_gap"]
+
+
+def test_why_there_is_no_other_mode_is_told(make_evidence, diagonal):
+    evidence = make_evidence(diagonal([50, 50], [45, 45]), modes=False)
+    why = "the SavedModel has no training-mode signature."
+    [finding] = check_mode_gap(recorded(evidence, modes_missing_because=why))
+    assert finding.message == (
+        "The model cannot be asked in training mode (the SavedModel has no "
+        "training-mode signature), so nothing is known of a gap between training and "
+        "use."
+    )
+
+
 @pytest.mark.parametrize("mode", [TRAINING_MODE, BATCH_STATISTICS_MODE])
 def test_one_mode_without_results_is_not_judged(make_evidence, without, mode):
     evidence = make_evidence([[90, 10], [10, 90]])
@@ -197,6 +224,14 @@ def test_the_drifted_layers_are_named(make_evidence, training):
     assert finding.subject.layer == "stem/bn"
     assert "stem/bn (mean off by 1.5 sd" in finding.message
     assert Verdict.from_json(Verdict(findings=(finding,)).to_json()).findings
+
+
+def test_drift_measured_on_the_model_itself_is_told_first(make_evidence, training):
+    evidence = mode_better_by(make_evidence, 150, training=training)
+    drift = training.batch_norm[0].model_copy(update={"layer": "head/bn"})
+    [finding] = check_mode_gap(dataclasses.replace(evidence, batch_norm=(drift,)))
+    assert finding.subject.layer == "head/bn"
+    assert "stem/bn" not in finding.message
 
 
 def test_layers_whose_drift_was_repaired_are_not_blamed(make_evidence, training):

@@ -2,6 +2,7 @@
 """Noise does not block a healthy model, and does not save a bad one."""
 
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from components.guarded_evaluator.checks import CHECKS
 from components.guarded_evaluator.decision import decide
 
-NUM_MODELS = 400
+NUM_MODELS = 150
 
 
 class Model:
@@ -59,6 +60,7 @@ def healthy_evidence(rng, make_evidence):
     predicted = model.predict(labels)
     train_predicted = fitted.predict(train_labels)
     churn, train_churn = rng.uniform(0, 0.3, 2)
+    accuracy = np.mean(predicted == labels)
     return make_evidence(
         (labels, predicted),
         (train_labels, train_predicted),
@@ -71,7 +73,25 @@ def healthy_evidence(rng, make_evidence):
         baseline=model.predict(labels),
         distance=rng.uniform(0, 0.4),
         alone=rng.uniform(0, 1e-3),
+        perturbed={
+            name: model.predict_again(labels, predicted, churn / 3)
+            for name in ("brightness", "jpeg", "shift")
+        },
+        judged_fields={"confidence": min(accuracy + rng.uniform(0, 0.1), 1)},
+        by_slice=draw_slices(rng, labels),
+        slices=("site",),
     )
+
+
+def draw_slices(rng, labels):
+    """Up to ten slices of uneven size; classes are not shared out evenly."""
+    num_slices = int(rng.choice([1, 3, 10])) if labels.max() < 10 else 1
+    liking = rng.dirichlet(np.full(num_slices, 2.0), labels.max() + 1)
+    ends = np.cumsum(liking, axis=1)[labels]
+    site = (rng.random(len(labels))[:, None] > ends).sum(axis=1).clip(0, num_slices - 1)
+    slices = {f"site={k}": np.flatnonzero(site == k) for k in range(num_slices)}
+    # Of small ones nothing can be said; of one at least something can.
+    return {**slices, "site=all": np.arange(len(labels))}
 
 
 def bad_evidence(rng, make_evidence):
@@ -84,7 +104,20 @@ def bad_evidence(rng, make_evidence):
     predicted, train_predicted = good.predict(labels), good.predict(train_labels)
     details = {}
     kind = rng.choice(
-        ["collapse", "guess", "dead", "mode", "overfit", "alone", "constant", "rare"]
+        [
+            "collapse",
+            "guess",
+            "dead",
+            "mode",
+            "overfit",
+            "alone",
+            "constant",
+            "fragile",
+            "logits",
+            "rare",
+            "slice collapsed",
+            "slice weak",
+        ]
     )
     if kind == "collapse":
         answer = rng.integers(size)
@@ -107,6 +140,23 @@ def bad_evidence(rng, make_evidence):
         details["alone"] = rng.uniform(0.05, 1)
     elif kind == "constant":
         details["spread"] = rng.uniform(0, 5e-4)
+    elif kind == "fragile":
+        wrong = (labels + rng.integers(1, size, len(labels))) % size
+        kept = rng.random(len(labels)) < rng.uniform(0, 0.3)
+        details["perturbed"] = {"shift": np.where(kept, predicted, wrong)}
+    elif kind == "logits":
+        details["judged_fields"] = {
+            "num_not_probabilities": int(rng.integers(1, len(labels))),
+            "output_range": (-3.0, 4.0),
+        }
+    elif kind.startswith("slice"):
+        site = rng.integers(0, 3, len(labels))
+        failed = Model(rng, np.full(size, 0.35)).predict(labels)
+        if kind == "slice collapsed":
+            failed = np.full(len(labels), rng.integers(size))
+        predicted = np.where(site == 0, failed, predicted)
+        details["by_slice"] = {f"site={k}": np.flatnonzero(site == k) for k in range(3)}
+        details["slices"] = ("site",)
     else:  # A rare class that is lost in use: 100 of 5,000.
         size, details = 2, {}
         labels = train_labels = np.repeat([0, 1], [4900, 100])
@@ -119,6 +169,39 @@ def bad_evidence(rng, make_evidence):
         num_classes=size,
         **details,
     )
+
+
+@pytest.mark.parametrize("per_class", [2, 5])
+def test_a_thousand_classes_of_few_examples_do_not_block(make_evidence, per_class):
+    rng = np.random.default_rng(per_class)
+    labels = np.repeat(np.arange(1000), per_class)
+    model = Model(rng, rng.beta(5, 3, 1000))
+    evidence = make_evidence(
+        (labels, model.predict(labels)), num_classes=1000, modes=False
+    )
+    record = evidence.evaluation.model_copy(update={"has_no_modes": True})
+    verdict = decide(dataclasses.replace(evidence, evaluation=record), CHECKS)
+    assert verdict.blocking == ()
+
+
+def test_a_hundred_thousand_examples_do_not_block_a_tiny_difference(make_evidence):
+    # All of these are certain, and none is of any size.
+    rng = np.random.default_rng(0)
+    labels = np.arange(100_000) % 10
+    predicted = Model(rng, np.full(10, 0.9)).predict(labels)
+    better = np.where(rng.random(len(labels)) < 0.01, labels, predicted)
+    train = Model(rng, np.full(10, 0.95)).predict(labels)
+    evidence = make_evidence(
+        (labels, predicted),
+        (labels, train),
+        num_classes=10,
+        batch_statistics=better,
+        baseline=better,
+        perturbed={"jpeg": Model(rng, np.full(10, 0.87)).predict(labels)},
+        by_slice={"site=0": np.arange(50_000)},
+        slices=("site",),
+    )
+    assert decide(evidence, CHECKS).blocking == ()
 
 
 def test_at_most_one_healthy_model_in_a_hundred_is_blocked(make_evidence):

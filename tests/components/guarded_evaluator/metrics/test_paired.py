@@ -3,45 +3,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tensorflow_model_analysis.metrics import metric_types, metric_util
 
 from components.guarded_evaluator.metrics.paired import (
-    PairedOutcomes,
-    PairedOutcomesCombineFn,
+    NUM_FIELDS,
     paired_outcome,
+    paired_outcomes,
 )
 
-KEY = metric_types.MetricKey(name="paired", model_name="new")
 NAN = float("nan")
-
-
-def as_input(label, ours, theirs):
-    return metric_util.to_standard_metric_inputs(
-        {
-            "labels": np.array([label]),
-            "predictions": {"ours": np.array(ours), "theirs": np.array(theirs)},
-            "example_weights": np.array([1.0]),
-        }
-    )
-
-
-def combine(shards):
-    fn = PairedOutcomesCombineFn(KEY, None, "ours", "theirs")
-    accumulators = []
-    for shard in shards:
-        accumulator = fn.create_accumulator()
-        for element in shard:
-            accumulator = fn.add_input(accumulator, element)
-        accumulators.append(accumulator)
-    return fn.extract_output(fn.merge_accumulators(iter(accumulators)))[KEY]
 
 
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
-        (0, [0, 1, 0, 0, 0.4]),
-        (1, [0, 0, 1, 0, 0.4]),
-        (2, [0, 0, 0, 1, 0.4]),
+        (0, [0, 1, 0, 0, 0.4, 1]),
+        (1, [0, 0, 1, 0, 0.4, 1]),
+        (2, [0, 0, 0, 1, 0.4, 1]),
     ],
 )
 def test_each_example_counts_once(label, expected):
@@ -51,19 +28,37 @@ def test_each_example_counts_once(label, expected):
 
 def test_equal_predictions_are_no_distance_apart():
     same = np.array([0.6, 0.4])
-    assert paired_outcome(0, same, same).tolist() == [1, 0, 0, 0, 0]
+    assert paired_outcome(0, same, same).tolist() == [1, 0, 0, 0, 0, 0]
+
+
+def test_two_wrong_answers_of_one_class_are_no_difference():
+    ours, theirs = np.array([0.6, 0.3, 0.1]), np.array([0.5, 0.4, 0.1])
+    assert paired_outcome(2, ours, theirs)[[3, 5]].tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("bad", [[NAN, 1.0], [np.inf, 0.0], [NAN, NAN]])
 def test_what_is_not_finite_is_wrong_and_far_away(bad):
     good, bad = np.array([0.9, 0.1]), np.array(bad)
-    assert paired_outcome(0, good, bad).tolist() == [0, 1, 0, 0, 1]
-    assert paired_outcome(0, bad, good).tolist() == [0, 0, 1, 0, 1]
-    assert paired_outcome(0, bad, bad).tolist() == [0, 0, 0, 1, 1]
+    assert paired_outcome(0, good, bad).tolist() == [0, 1, 0, 0, 1, 1]
+    assert paired_outcome(0, bad, good).tolist() == [0, 0, 1, 0, 1, 1]
+    # Neither gives a class, so they give no different ones.
+    assert paired_outcome(0, bad, bad).tolist() == [0, 0, 0, 1, 1, 0]
 
 
 def test_outputs_that_are_no_probabilities_are_at_most_one_apart():
-    assert paired_outcome(0, np.array([9.0, -9]), np.array([5.0, -2]))[-1] == 1
+    assert paired_outcome(0, np.array([9.0, -9]), np.array([5.0, -2]))[4] == 1
+    assert paired_outcome(0, np.array([1e308, 0]), np.array([-1e308, 0]))[4] == 1
+
+
+def test_one_sigmoid_unit_has_two_classes():
+    found = paired_outcomes(np.array([1, 0]), np.array([[0.9], [0.4]]), [[0.3], [0.2]])
+    assert found.tolist() == pytest.approx([1, 1, 0, 0, 0.8, 1])
+
+
+def test_no_examples_have_no_outcomes():
+    nothing = np.zeros((0, 3))
+    found = paired_outcomes(np.zeros(0, np.int64), nothing, nothing)
+    assert found.tolist() == [0] * NUM_FIELDS
 
 
 @given(st.data())
@@ -75,34 +70,28 @@ def test_sums_are_those_of_numpy_however_the_examples_are_cut(data):
     ours, theirs = rng.dirichlet(np.ones(size), (2, count))
     cuts = sorted(data.draw(st.lists(st.integers(0, count), max_size=4)))
     bounds = [0, *cuts, count]
-    found = combine(
-        [as_input(labels[i], ours[i], theirs[i]) for i in range(a, b)]
+    found = sum(
+        paired_outcomes(labels[a:b], ours[a:b], theirs[a:b])
         for a, b in zip(bounds, bounds[1:], strict=False)
     )
-    right, also = (p.argmax(axis=1) == labels for p in (ours, theirs))
-    np.testing.assert_allclose(
-        found,
-        [
-            np.sum(right & also),
-            np.sum(right & ~also),
-            np.sum(~right & also),
-            np.sum(~right & ~also),
-            np.abs(ours - theirs).sum() / 2,
-        ],
-        atol=1e-6,
-    )
+    a, b = (p.argmax(axis=1) for p in (ours, theirs))
+    right, also = a == labels, b == labels
+    exact = [
+        np.sum(right & also),
+        np.sum(right & ~also),
+        np.sum(~right & also),
+        np.sum(~right & ~also),
+        np.sum(a != b),
+    ]
+    assert found[[0, 1, 2, 3, 5]].tolist() == exact
+    assert found[4] == pytest.approx(np.abs(ours - theirs).sum() / 2, rel=1e-12)
 
 
-def test_merging_changes_no_shard():
-    fn = PairedOutcomesCombineFn(KEY, None, "ours", "theirs")
-    shard = fn.add_input(fn.create_accumulator(), as_input(0, [0.9, 0.1], [0.8, 0.2]))
-    for _ in range(2):
-        assert fn.merge_accumulators([shard, shard]).tolist()[:4] == [2, 0, 0, 0]
-    assert shard[0] == 1
+def test_models_of_other_classes_are_not_compared():
+    with pytest.raises(ValueError, match="two models with the same classes"):
+        paired_outcomes(np.array([0]), np.zeros((1, 2)), np.zeros((1, 3)))
 
 
-def test_every_model_but_the_reference_is_compared():
-    computations = PairedOutcomes(reference="candidate").computations(
-        model_names=["candidate", "training", "baseline"]
-    )
-    assert [c.keys[0].model_name for c in computations] == ["training", "baseline"]
+def test_a_label_that_is_no_class_is_an_error():
+    with pytest.raises(ValueError, match="class ids from 0 to 1.*one is 2"):
+        paired_outcomes(np.array([2]), np.zeros((1, 2)), np.zeros((1, 2)))
