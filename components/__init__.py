@@ -37,10 +37,14 @@ if TYPE_CHECKING:
     from components.image_example_gen.component import (
         ImageExampleGen as ImageExampleGen,
     )
+    from components.judging.judge import judge as judge
     from components.latest_blessed_model.component import (
         LatestBlessedModel as LatestBlessedModel,
     )
     from components.leakage.component import LeakageValidator as LeakageValidator
+    from components.parquet_example_gen.component import (
+        ParquetExampleGen as ParquetExampleGen,
+    )
     from components.report.component import DataReport as DataReport
     from components.report.component import Report as Report
 
@@ -58,10 +62,12 @@ _MODULES = {
     "ImageExampleGen": "components.image_example_gen.component",
     "LatestBlessedModel": "components.latest_blessed_model.component",
     "LeakageValidator": "components.leakage.component",
+    "ParquetExampleGen": "components.parquet_example_gen.component",
     "Report": "components.report.component",
     "export_guarded": "components.guarded_trainer.export_guarded",
     "fit_guarded": "components.guarded_trainer.fit_guarded",
     "fit_transfer": "components.guarded_trainer.transfer.notebook",
+    "judge": "components.judging.judge",
 }
 
 __all__ = sorted(_MODULES)

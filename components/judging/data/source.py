@@ -9,6 +9,10 @@ import numpy as np
 from components.labels import LabelValue
 
 
+class NoCategory(Exception):
+    """A feature cannot be sliced by; the message is the reason, one sentence."""
+
+
 class JudgedSplit(Protocol):
     """The examples of one split; rows are named by their positions, from 0."""
 
@@ -39,11 +43,14 @@ class JudgedSplit(Protocol):
         for.
         """
 
-    def slice_values(self, feature: str) -> Sequence[str]:
+    def slice_values(self, feature: str) -> Sequence[str | None]:
         """Returns each row's value of a feature to slice by, as text.
 
+        None where a row has no value: it is in no slice by this feature.
+
         Raises:
-          InputError: If there is no such feature, or it is no category.
+          InputError: If there is no such feature.
+          NoCategory: If the feature is none, such as one of fractions.
         """
 
 
@@ -71,8 +78,19 @@ class JudgedData(Protocol):
         """Feature that holds encoded pictures; None where there is none."""
 
     @property
+    def no_input(self) -> tuple[str, ...]:
+        """Features that the model is not given and that are no content."""
+
+    @property
+    def input_features(self) -> tuple[str, ...] | None:
+        """Features that the model is given; None where it parses examples itself."""
+
+    @property
     def files(self) -> Mapping[str, Sequence[str]]:
         """TFRecord files of serialized tf.Examples by split, for the data guards."""
 
     def parse(self, serialized: Sequence[bytes]) -> Any:
         """Returns what the model is given for serialized, perhaps changed, examples."""
+
+    def close(self) -> None:
+        """Removes what was written for the time of the judgement."""
