@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
 import math
+import re
 from pathlib import Path
 
 import keras
@@ -209,7 +210,7 @@ def expected_loss(model, head, rows_, weights):
         (1, "sigmoid", "binary_crossentropy"),
         (1, None, keras.losses.BinaryCrossentropy(from_logits=True)),
     ],
-    ids=str,
+    ids=lambda value: re.sub(" at 0x[0-9a-f]+", "", str(value)),
 )
 @pytest.mark.parametrize("used", [True, False])
 def test_class_weights_reach_both_losses(

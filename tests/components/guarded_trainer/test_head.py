@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
 import warnings
 
 import keras
@@ -182,7 +183,7 @@ def test_model_of_another_shape_is_refused(model, message):
         (1, "binary_crossentropy", False),
         (1, "mse", False),
     ],
-    ids=str,
+    ids=lambda value: re.sub(" at 0x[0-9a-f]+", "", str(value)),
 )
 def test_labels_follow_the_loss(units, loss, one_hot):
     model = sequential(layers.Dense(units, "softmax" if units > 1 else "sigmoid"))
@@ -246,7 +247,7 @@ HUGE = layers.Lambda(lambda x: tf.nn.relu(x) + 5)
         (1, None, "hinge", Severity.WARN),
         (1, "tanh", "hinge", Severity.WARN),
     ],
-    ids=str,
+    ids=lambda value: re.sub(" at 0x[0-9a-f]+", "", str(value)),
 )
 def test_loss_is_held_against_the_last_layer(units, activation, loss, severity):
     with warnings.catch_warnings():
@@ -269,7 +270,7 @@ def test_loss_is_held_against_the_last_layer(units, activation, loss, severity):
         ("tanh", SPARSE_LOGITS),
         (None, "hinge"),
     ],
-    ids=str,
+    ids=lambda value: re.sub(" at 0x[0-9a-f]+", "", str(value)),
 )
 def test_what_only_warns_learns_all_the_same(activation, loss):
     keras.utils.set_random_seed(0)

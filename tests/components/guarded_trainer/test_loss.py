@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+
 import keras
 import pytest
 import tensorflow as tf
@@ -64,7 +66,9 @@ class Smoothed(keras.losses.SparseCategoricalCrossentropy):
         (one_hot_focal, Loss("", None, True)),
         (SparseFocal(), Loss("", None, False)),
     ],
-    ids=lambda value: getattr(value, "name", None) or str(value)[:40],
+    ids=lambda value: (
+        getattr(value, "name", None) or re.sub(" at 0x[0-9a-f]+", "", str(value))
+    ),
 )
 def test_loss_is_read(loss, expected):
     assert read_loss(compiled(loss), THREE) == expected
