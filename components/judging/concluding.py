@@ -16,6 +16,7 @@ from components.judging.data.source import JudgedData
 from components.judging.judgement import Judgement
 from components.judging.measuring import Measured, measure
 from components.judging.models.asked import AskedModel
+from components.judging.scaling import settle
 from components.leakage.config import LeakageConfig
 from components.records.evaluation import PERTURBED_PREFIX, EvaluationRecord
 from components.records.training import TrainingRecord
@@ -93,7 +94,11 @@ def conclude(
         config,
         measured.evaluation,
         training,
-        (*upstream, *measured.findings, *_explained(explain, measured.evaluation)),
+        (
+            *settle(upstream, measured.entering),
+            *measured.findings,
+            *_explained(explain, measured.evaluation),
+        ),
         measured.batch_norm,
     )
     return Judgement(

@@ -16,7 +16,7 @@ from components.guarded_evaluator.config import EvaluationConfig
 from components.judging import companions
 from components.judging.asking import Asking, Given
 from components.judging.data.source import JudgedData, JudgedSplit
-from components.judging.models.asked import COPY, AskedModel
+from components.judging.models.asked import COPY, AskedModel, EnteringScale
 from components.judging.perturbations import Perturbations
 from components.judging.slicing import Slicing
 from components.judging.tally import Tally
@@ -35,11 +35,13 @@ class Measured:
     Attributes:
       evaluation: The numbers.
       batch_norm: Drift of its BatchNorm layers, the most drifted first.
+      entering: Size of what reaches its first weights; None where it is not known.
       findings: What kept something from being measured.
     """
 
     evaluation: EvaluationRecord
     batch_norm: tuple[BatchNormDrift, ...]
+    entering: EnteringScale | None
     findings: tuple[Finding, ...]
 
 
@@ -92,8 +94,8 @@ def measure(
         modes_missing_because=asking.modes_missing_because,
         has_no_modes=model.has_no_modes,
     )
-    drift, findings = _drift(asking, model, data.train, learnt)
-    return Measured(record, drift, (*asking.findings, *findings))
+    drift, entering, findings = _look_inside(asking, model, data.train, learnt)
+    return Measured(record, drift, entering, (*asking.findings, *findings))
 
 
 def _add(
@@ -113,18 +115,25 @@ def _add(
                 tally.add_pair(key, ids, answers[CANDIDATE][held], given[held])
 
 
-def _drift(
+def _look_inside(
     asking: Asking, model: AskedModel, split: JudgedSplit, batches: list[np.ndarray]
-) -> tuple[tuple[BatchNormDrift, ...], tuple[Finding, ...]]:
-    """Names the BatchNorm layers to blame, where the model can be asked about them."""
+) -> tuple[tuple[BatchNormDrift, ...], EnteringScale | None, tuple[Finding, ...]]:
+    """Looks at the layers that may be to blame, where the model shows them."""
     mode = next((mode for mode in asking.modes if mode != COPY), None)
-    if mode is None:
-        return (), ()
+    if mode is None or not batches:
+        return (), None, ()
     given = (
         Given(split, positions).of(model, mode)
         for positions in itertools.islice(batches, _DRIFT_BATCHES)
     )
+    drift: tuple[BatchNormDrift, ...] = ()
+    entering, findings = None, []
     try:
-        return model.drift(given), ()
+        drift = model.drift(given)
     except Exception as error:
-        return (), (failed_check("judge: BatchNorm drift", error),)
+        findings.append(failed_check("judge: BatchNorm drift", error))
+    try:
+        entering = model.entering(Given(split, batches[0]).of(model, mode))
+    except Exception as error:
+        findings.append(failed_check("judge: scale of the inputs", error))
+    return drift, entering, tuple(findings)

@@ -2,7 +2,7 @@
 """What judging needs to know of a model, whatever it comes as."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,6 +13,15 @@ from components.records.training import BatchNormDrift
 COPY = "copy"
 """Mode of a second model that lends the first one its training modes: inference mode
 of that one, in which both must answer the same."""
+
+
+class EnteringScale(NamedTuple):
+    """Size of what reaches the first weights of a model, as its own layers leave it."""
+
+    overall: float
+    """Root mean square of all features."""
+    largest: float
+    """Root mean square of the feature with the largest."""
 
 
 class AskedModel(Protocol):
@@ -77,4 +86,16 @@ class AskedModel(Protocol):
         Returns:
           One entry per layer, the most drifted first; empty where the model has no
           such layers, or they cannot be looked into.
+        """
+
+    def entering(self, inputs: Any) -> EnteringScale | None:
+        """Returns the size of what reaches the first trained weights.
+
+        Layers that bring inputs to order, such as `Normalization`, are passed.
+
+        Args:
+          inputs: A batch, as for `drift`.
+
+        Returns:
+          None where that cannot be seen.
         """

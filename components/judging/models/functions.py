@@ -8,6 +8,7 @@ import numpy as np
 
 from components.errors import InputError
 from components.judging.models import answers
+from components.judging.models.asked import EnteringScale
 from components.judging.models.in_memory import first_line
 from components.judging.spec import ModelSpec
 from components.labels import LabelValue
@@ -68,3 +69,7 @@ class FunctionModel:
     def drift(self, batches: Iterable[Any]) -> tuple[BatchNormDrift, ...]:
         """Returns nothing: a function cannot be looked into."""
         return ()
+
+    def entering(self, inputs: Any) -> EnteringScale | None:
+        """Returns None: a function cannot be looked into."""
+        return None

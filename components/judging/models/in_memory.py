@@ -13,7 +13,10 @@ import tensorflow as tf
 from components.errors import InputError
 from components.guarded_trainer import batch_norm, export, modes
 from components.guarded_trainer.modes import BatchNorm
+from components.guarded_trainer.probe.entering import measure_entering
+from components.guarded_trainer.probe.layers import watched_layers
 from components.judging.models import answers
+from components.judging.models.asked import EnteringScale
 from components.judging.spec import InputSpec, ModelSpec
 from components.labels import LabelValue
 from components.records.evaluation import (
@@ -104,6 +107,12 @@ class KerasModel:
         # A model that is loaded does not know how long it was trained.
         unknown = {"initial_share": math.nan}
         return tuple(layer.model_copy(update=unknown) for layer in drift)
+
+    def entering(self, inputs: Any) -> EnteringScale | None:
+        """Returns the size of what reaches the first weights; see `AskedModel`."""
+        layers = watched_layers(self._model)
+        seen = measure_entering(self._model, layers, self._tensors(inputs))
+        return EnteringScale(seen.scale, max(seen.feature_scales)) if seen else None
 
     def _tensors(self, inputs: Any) -> Any:
         return _tensors(arranged(self._model, inputs))

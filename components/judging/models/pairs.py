@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from components.judging.models.asked import COPY, AskedModel
+from components.judging.models.asked import COPY, AskedModel, EnteringScale
 from components.judging.spec import ModelSpec
 from components.labels import LabelValue
 from components.records.evaluation import CANDIDATE
@@ -68,3 +68,7 @@ class PairedModel:
     def drift(self, batches: Iterable[Any]) -> tuple[BatchNormDrift, ...]:
         """Returns how far BatchNorm is from the data; see `AskedModel`."""
         return self.beside.drift(batches)
+
+    def entering(self, inputs: Any) -> EnteringScale | None:
+        """Returns the size of what reaches the first weights; see `AskedModel`."""
+        return self.beside.entering(inputs)

@@ -16,7 +16,7 @@ from components.guarded_trainer.export import (
     PARITY_TOLERANCE,
 )
 from components.judging.models import answers, folders
-from components.judging.models.asked import COPY
+from components.judging.models.asked import COPY, EnteringScale
 from components.judging.models.in_memory import first_line
 from components.judging.models.keras_calls import KerasCall
 from components.judging.spec import InputSpec, ModelSpec
@@ -108,6 +108,10 @@ class SavedModel:
     def drift(self, batches: Iterable[Any]) -> tuple[BatchNormDrift, ...]:
         """Returns nothing: the layers of a SavedModel cannot be looked into."""
         return ()
+
+    def entering(self, inputs: Any) -> EnteringScale | None:
+        """Returns None: the layers of a SavedModel cannot be looked into."""
+        return None
 
     def _find_modes(self, folder: Path) -> None:
         """Finds training mode in the model itself, or says why it has none."""

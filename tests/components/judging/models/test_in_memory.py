@@ -62,6 +62,23 @@ def test_there_is_no_drift_without_batch_norm_or_batches(corners, lagging, x):
     assert opened(lagging, x).drift([]) == ()
 
 
+def test_what_enters_is_measured_behind_the_layers_that_scale():
+    large = np.random.default_rng(0).normal(1000, 1, (64, 3)).astype("float32")
+    normalization = keras.layers.Normalization()
+    normalization.adapt(large)
+    dense = keras.layers.Dense(2, "softmax")
+    plain = keras.Sequential([keras.Input((3,)), dense])
+    scaled = keras.Sequential([keras.Input((3,)), normalization, dense])
+    assert opened(plain, large).entering(large).largest == pytest.approx(1000, rel=0.01)
+    assert opened(scaled, large).entering(large).overall == pytest.approx(1, rel=0.1)
+
+
+def test_nothing_is_known_of_what_enters_where_nothing_is_trained(x):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, "softmax")])
+    model.trainable = False
+    assert opened(model, x).entering(x) is None
+
+
 def test_a_model_without_inputs_is_built(x):
     model = keras.Sequential([keras.layers.Dense(1, activation="sigmoid")])
     assert opened(model, x).spec.num_classes == 2
