@@ -125,10 +125,16 @@ class Facts:
         """Returns the class whose frequency in training explains a failure.
 
         The answered class of a collapse, if it is `min_imbalance_ratio` times as
-        frequent as the others on average; the rarest of the dead classes, if most of
-        them are as much less frequent. None where the numbers do not say so.
+        frequent as the others on average; so it is where nothing was learnt and one
+        class is answered to almost everything, though others are too few to call that
+        a collapse. The rarest of the dead classes, if most of them are as much less
+        frequent. None where the numbers do not say so.
         """
         ratio = self.config.min_imbalance_ratio
+        if symptom.cause == "no_signal":
+            k = self._only_answer
+            is_so = k is not None and self.shows_in_training(symptom)
+            return k if is_so and self.ratio_to_others(k or 0) >= ratio else None
         ids = self.ids_of(symptom)
         if not ids or not self.shows_in_training(symptom):
             return None
@@ -139,6 +145,14 @@ class Facts:
             rarest = min(ids, key=lambda k: int(self.train_counts[k]))
             return rarest if 2 * len(rare) > len(ids) else None
         return None
+
+    @functools.cached_property
+    def _only_answer(self) -> int | None:
+        """The class that is answered to almost everything, None where none is."""
+        if self.judged is None:
+            return None
+        k = int(np.argmax(class_counts(self.judged)[1]))
+        return k if self._leans(self.judged, [k]) else None
 
     def is_confined_to(self, name: str) -> bool:
         """Returns whether the gap between the splits is gone without one slice."""

@@ -159,8 +159,8 @@ REASONS: tuple[Reason, ...] = (
     ),
     Reason(
         ("class_imbalance",),
-        ("collapse", "dead_class"),
-        "the answered class is `min_imbalance_ratio` times as frequent in training as "
+        ("collapse", "dead_class", "no_signal"),
+        "the class that is answered to almost everything is `min_imbalance_ratio` times as frequent in training as "
         "the others on average, or most dead classes as much less; the training split "
         "and every mode show the failure",
         _is_outnumbered,

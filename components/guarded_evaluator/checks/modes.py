@@ -79,39 +79,46 @@ def mode_pairs(evidence: Evidence) -> list[PairedResult]:
 
 
 def find_mode_gap(evidence: Evidence) -> Iterator[Finding]:
-    """Yields the gap between the modes, if there is one."""
+    """Yields the gap between the modes, if there is one.
+
+    A gap that is certain, but only half as wide as the limit or more, warns: moving
+    statistics that lag behind are seen before they do harm.
+    """
     config, pairs = evidence.config, mode_pairs(evidence)
+    limit = config.max_mode_gap
     gaps = [
         gap
         for pair in pairs
         for gap in (_by_accuracy(pair, evidence), *_by_recall(pair, evidence))
-        if gap.size > config.max_mode_gap
+        if gap.size > limit or (gap.is_certain and gap.size > limit / 2)
     ]
     if not gaps:
         return
     worst = max(
         gaps,
         key=lambda gap: (
-            gap.is_certain,
+            gap.is_certain and gap.size > limit,
             gap.measure == ACCURACY,
             gap.pair.split == config.eval_split,
             gap.size,
         ),
     )
     layers = _drift(evidence)
+    doubt = "" if worst.is_certain else "; with so few examples this may be chance"
+    if worst.size <= limit:
+        doubt = "; that is within the limit, and more than chance"
     yield find(
         "mode_gap",
         f"On the same {worst.pair.num_examples} {worst.pair.split} examples the "
         f"{worst.measure} is {worst.of_inference:.1%} in inference mode and "
         f"{worst.of_mode:.1%} in {worst.pair.other.replace('_', ' ')} mode"
-        f"{_blame(layers)}"
-        + ("." if worst.is_certain else "; with so few examples this may be chance."),
-        severity=Severity.BLOCK if worst.is_certain else Severity.WARN,
+        f"{_blame(layers)}{doubt}.",
+        severity=Severity.WARN if doubt else Severity.BLOCK,
         subject=Subject(
             split=worst.pair.split, layer=layers[0].layer if layers else None
         ),
         measured=worst.size,
-        limit=config.max_mode_gap,
+        limit=limit,
         unit=worst.measure,
         evidence={
             "p_value": p_value(worst.pair),

@@ -68,6 +68,19 @@ class TestClassImbalance:
         assert finding.evidence["explains"] == ["collapse", "no_signal"]
         assert finding.evidence["severity_alone"] == "warn"
 
+    @pytest.mark.parametrize(
+        ("counts", "first_cause"),
+        [([392, 8], "class_imbalance"), ([8, 392], "no_signal")],
+    )
+    def test_explains_that_nothing_was_learnt_where_a_collapse_is_not_sure(
+        self, make_evidence, counts, first_cause
+    ):
+        # Eight rare examples are too few to call the one answer a collapse.
+        confusion = [[392, 0], [8, 0]]
+        evidence = make_evidence(confusion, one_answer(counts))
+        assert "collapse" not in blocking(evidence)
+        assert blocking(evidence)[0] == first_cause
+
     def test_does_not_explain_a_collapse_onto_the_rare_class(self, make_evidence):
         evidence = make_evidence(one_answer(UNEVEN, 1), upstream=[self.warning])
         assert blocking(evidence) == ["collapse", "no_signal"]
