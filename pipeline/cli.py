@@ -10,13 +10,19 @@ import json
 import logging
 import os
 import sys
+import time
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from components.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.outcome import Outcome
 
 PROMOTED = 0
 FAULT = 1
@@ -34,10 +40,26 @@ app = typer.Typer(
 
 
 class Format(str, enum.Enum):
-    """How the verdict is printed."""
+    """How the verdict is printed: for people, programs, or CI systems."""
 
     TABLE = "table"
     JSON = "json"
+    JUNIT = "junit"
+
+
+class AnswerFormat(str, enum.Enum):
+    """How an answer that is no verdict is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class Pixels(str, enum.Enum):
+    """Range of the pixels that a model wants."""
+
+    BYTES = "0..255"
+    UNIT = "0..1"
+    SIGNED = "-1..1"
 
 
 @app.callback()
@@ -69,9 +91,8 @@ def run(
     of tfx-guard.
     """
     _quiet()
-    from rich.console import Console
-
     from pipeline import console as display
+    from pipeline import coverage, outcome
     from pipeline.config import GuardConfig, load_config
     from pipeline.scenarios import catalogue
 
@@ -92,19 +113,125 @@ def run(
         guard_config = catalogue.make_config(chosen, folder, mended=mended)
     _check_before_import(guard_config.output)
 
-    # Progress is for people: it must not mix with what machines read.
-    console = Console(stderr=format is Format.JSON, highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 120)
+    started = time.monotonic()
+    console = _console(format)
     with console.status("starting TensorFlow Extended"):
         from pipeline import local_runner
     with display.StepDisplay(console) as steps:
         result = local_runner.run_pipeline(guard_config, steps.on_step)
-    if format is Format.JSON:
-        print(display.result_as_json(result))
-    else:
-        display.print_verdict(console, guard_config.name, result)
-    raise typer.Exit(PROMOTED if result.blessed else BLOCKED)
+    unseen = coverage.not_looked_for(guard_config, result.evaluation)
+    seconds = time.monotonic() - started
+    told = outcome.of_run(guard_config.name, result, unseen, seconds)
+    outcome.save(told, guard_config.output)
+    _tell(console, format, told)
+
+
+@app.command()
+def check(
+    model: Annotated[Path, typer.Option(help="SavedModel folder or .keras file.")],
+    train: Annotated[
+        Path, typer.Option(help="Examples that the model was trained on.")
+    ],
+    eval: Annotated[Path, typer.Option(help="Examples that decide.")],
+    label: Annotated[
+        str | None,
+        typer.Option(help="Name of the label; by default label.", show_default=False),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A guard.yaml with limits of your own.")
+    ] = None,
+    keras: Annotated[
+        Path | None,
+        typer.Option(help="The .keras file of a SavedModel, for its training modes."),
+    ] = None,
+    signature: Annotated[
+        str | None, typer.Option(help="Signature of a SavedModel to ask.")
+    ] = None,
+    pixels: Annotated[
+        Pixels, typer.Option(help="Range of the pixels that the model wants.")
+    ] = Pixels.BYTES,
+    from_logits: Annotated[
+        bool, typer.Option("--from-logits", help="The model answers logits.")
+    ] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(help="The model in production, to compare with.")
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Batch size of its training; by default 32."),
+    ] = None,
+    slice: Annotated[
+        list[str] | None,
+        typer.Option(help="Feature by whose values to judge as well; repeatable."),
+    ] = None,
+    format: Annotated[Format, typer.Option(help="How to print the verdict.")] = (
+        Format.TABLE
+    ),
+    junit: Annotated[
+        Path | None, typer.Option(help="File for the verdict as JUnit XML.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="File for the report as an HTML page.")
+    ] = None,
+) -> None:
+    """Judges a model that was trained elsewhere.
+
+    Examples are a folder of pictures with one sub-folder per class, or files of type
+    CSV, TFRecord, Parquet or .npz.
+
+    Exit codes: 0 the model is good, 3 it is blocked, 2 wrong use, 1 a fault of
+    tfx-guard.
+    """
+    _quiet()
+    from pipeline import checking
+
+    request = checking.CheckRequest(
+        model=model,
+        train=train,
+        eval=eval,
+        label=label,
+        config=config,
+        keras_model=keras,
+        signature=signature,
+        pixels=pixels.value,
+        from_logits=from_logits or None,
+        baseline=baseline,
+        batch_size=batch_size,
+        slices=tuple(slice or ()),
+        report=report,
+        junit=junit,
+    )
+    limits = checking.validate(request)
+    console = _console(format)
+    with console.status("checking") as status:
+        told = checking.check(request, limits, status.update)
+    _tell(console, format, told)
+
+
+@app.command(name="report")
+def show_report(
+    run: Annotated[
+        Path, typer.Argument(help="Output folder of a run, such as runs/digits.")
+    ],
+    format: Annotated[Format, typer.Option(help="How to print the verdict.")] = (
+        Format.TABLE
+    ),
+) -> None:
+    """Tells the verdict of a run again, and where its report is.
+
+    Exit codes: 0 the model was promoted, 3 it was blocked, 2 there is no such run.
+    """
+    from pipeline import outcome
+
+    told = outcome.load(run)
+    # The folder may have been moved since.
+    report = run.resolve() / outcome.REPORT_FILE
+    if not report.is_file():
+        raise InputError(
+            f"{report}: expected the report of the run, but there is no such file; run "
+            "the pipeline again"
+        )
+    _tell(_console(format), format, told.model_copy(update={"report": str(report)}))
 
 
 @app.command()
@@ -112,9 +239,9 @@ def verify(
     version: Annotated[
         Path, typer.Argument(help="Folder of a pushed model, such as serving/17.")
     ],
-    format: Annotated[Format, typer.Option(help="How to print the answer.")] = (
-        Format.TABLE
-    ),
+    format: Annotated[
+        AnswerFormat, typer.Option(help="How to print the answer.")
+    ] = AnswerFormat.TABLE,
 ) -> None:
     """Tells whether a pushed model is the very one that was blessed.
 
@@ -130,7 +257,7 @@ def verify(
             problem = f"{version}: this model was withdrawn at {passport.withdrawn_at}"
     except registry.ModelChangedError as error:
         problem = str(error)
-    if format is Format.JSON:
+    if format is AnswerFormat.JSON:
         content = passport.model_dump(mode="json") if passport else None
         print(
             json.dumps(
@@ -210,6 +337,32 @@ def _run_app() -> int:
             file=sys.stderr,
         )
         return FAULT
+
+
+def _console(format: Format) -> "Console":
+    """Returns the screen for progress, and for the verdict if it is a table."""
+    from rich.console import Console
+
+    # Progress is for people: it must not mix with what machines read.
+    console = Console(stderr=format is not Format.TABLE, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 120)
+    return console
+
+
+def _tell(console: "Console", format: Format, told: "Outcome") -> NoReturn:
+    """Prints the outcome and ends with its exit code."""
+    from pipeline import console as display
+    from pipeline import outcome
+    from pipeline.junit import as_junit
+
+    if format is Format.JSON:
+        print(outcome.as_json(told))
+    elif format is Format.JUNIT:
+        print(as_junit(told), end="")
+    else:
+        display.print_verdict(console, told)
+    raise typer.Exit(PROMOTED if told.blessed else BLOCKED)
 
 
 def _check_before_import(folder: Path) -> None:

@@ -138,13 +138,22 @@ def load_config(path: Path, **changes: Any) -> GuardConfig:
       InputError: If the file is missing, is not YAML, has an unknown key or a
         value out of range; names the file and the key.
     """
+    return parse_config(read_yaml(path), str(path), path.parent, **changes)
+
+
+def read_yaml(path: Path) -> Any:
+    """Returns what a configuration file says, not validated.
+
+    Raises:
+      InputError: If the file is missing or is not YAML.
+    """
     if not path.is_file():
         raise InputError(
             f"{path}: expected a configuration file, but there is no such file; give "
             "the path of your guard.yaml with --config"
         )
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -152,7 +161,6 @@ def load_config(path: Path, **changes: Any) -> GuardConfig:
         raise InputError(
             f"{path}{line}: expected YAML, but {problem}; mend the file"
         ) from error
-    return parse_config(content, str(path), path.parent, **changes)
 
 
 def parse_config(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command line shows while a pipeline runs, and the verdict at its end."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +18,19 @@ from rich.progress import (
 from rich.table import Table
 
 from components.findings import Finding
-from components.records.evaluation import CANDIDATE, TRAINING_MODE, EvaluationRecord
+from components.records.evaluation import (
+    BATCH_STATISTICS_MODE,
+    CANDIDATE,
+    TRAINING_MODE,
+    EvaluationRecord,
+    ModelResult,
+)
 from components.records.training import Remedy
-from components.settings import Settings
+from components.report import formats
+from pipeline.outcome import Outcome, candidate_splits
 
 if TYPE_CHECKING:
-    from pipeline.local_runner import RunResult, Step
+    from pipeline.local_runner import Step
 
 _DOING = {
     "ImportExampleGen": "reading the examples",
@@ -49,6 +55,13 @@ _DOING = {
 
 _OUTCOMES = {True: "[green]repaired[/]", False: "[yellow]no help[/]", None: "changed"}
 """What became of a remedy: whether the trouble was gone, or training ended before."""
+_CAUSE_WIDTH = 26
+"""Characters of a column that holds the longest names of causes, and some more."""
+_MODES = {
+    TRAINING_MODE: "in training mode",
+    BATCH_STATISTICS_MODE: "with batch statistics",
+}
+"""Modes whose accuracy stands beside that in use."""
 
 
 class StepDisplay:
@@ -109,7 +122,7 @@ class StepDisplay:
         self._progress.update(self._task, completed=done, total=total)
 
     def _on_warning(self, message: str) -> None:
-        self._console.print(f"  [yellow]note[/]  {escape(message)}")
+        self._console.print(f"  [yellow]note[/]  {_safe(message)}")
 
 
 class _LogHandler(logging.Handler):
@@ -132,79 +145,80 @@ class _LogHandler(logging.Handler):
             self._on_warning(record.getMessage())
 
 
-def print_verdict(console: Console, name: str, result: "RunResult") -> None:
-    """Prints the outcome, its reasons and where things are."""
-    verdict = result.verdict
+def print_verdict(console: Console, outcome: Outcome) -> None:
+    """Prints the decision, its reasons and where things are, the decision first."""
+    findings = outcome.verdict.findings
     console.print()
-    if result.blessed:
-        console.print(f"[bold white on green] BLESSED [/] {escape(name)}")
+    if outcome.blessed:
+        word = "BLESSED" if outcome.kind == "run" else "PASSED"
+        console.print(f"[bold white on green] {word} [/] {_safe(outcome.name)}")
     else:
-        first = verdict.blocking[0].cause if verdict.blocking else "no reason given"
+        blocking = outcome.verdict.blocking
+        first = blocking[0].cause if blocking else "no reason given"
         console.print(
-            f"[bold white on red] BLOCKED [/] {escape(name)}: [bold]{first}[/]"
+            f"[bold white on red] BLOCKED [/] {_safe(outcome.name)}: [bold]{first}[/]"
         )
-    remedies = result.training.remedies if result.training else ()
-    if verdict.findings or remedies:
-        console.print(_findings_table(verdict.findings, remedies))
-    for line in _accuracies(result.evaluation):
-        console.print(f"  use     {line}", soft_wrap=True)
-    console.print(f"  model   {result.pushed or 'not pushed'}", soft_wrap=True)
-    console.print(f"  report  {result.report}", soft_wrap=True)
+    if findings or outcome.remedies:
+        console.print(_findings_table(findings, outcome.remedies))
+    for name, line in _lines(outcome):
+        console.print(f"  {name:<7} {_safe(line)}", soft_wrap=True)
 
 
-def _accuracies(evaluation: EvaluationRecord | None) -> Iterator[str]:
-    """Says how good the model is in use, and in training mode beside it."""
-    for result in evaluation.results if evaluation else ():
-        if result.model != CANDIDATE or result.split == "train":
+def _lines(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """Says how good the model is, what was not looked at, and where things are."""
+    if outcome.evaluation is not None:
+        yield from _accuracies(outcome.evaluation)
+    for sentence in outcome.not_run:
+        yield "not run", sentence
+    if outcome.kind == "run" or outcome.model:
+        yield "model", outcome.model or "not pushed"
+    if outcome.report:
+        yield "report", outcome.report
+
+
+def _accuracies(evaluation: EvaluationRecord) -> Iterator[tuple[str, str]]:
+    """Says how good the model is in each split, and in training mode beside it."""
+    names = {"train": "trained", "eval": "use"}
+    # How it does in use comes first: that is what is judged.
+    for split in sorted(candidate_splits(evaluation), key=lambda s: s == "train"):
+        result = evaluation.result(CANDIDATE, split)
+        if result is None:
             continue
-        trained = evaluation and evaluation.result(TRAINING_MODE, result.split)
-        beside = f", {trained.accuracy:.1%} in training mode" if trained else ""
+        beside = "".join(
+            f", {other.accuracy:.1%} {words}"
+            for model, words in _MODES.items()
+            if (other := evaluation.result(model, split)) and any(other.true_counts)
+        )
         yield (
-            f"accuracy {result.accuracy:.1%} on {result.num_examples} {result.split} "
-            f"examples{beside}"
+            names.get(split, "use"),
+            f"accuracy {_percent(result)} on {result.num_examples} {split} examples"
+            f"{beside}",
+        )
+    if worst := _worst_slice(evaluation):
+        yield (
+            "slices",
+            f"{len(evaluation.slices)} judged; the worst is {worst.slice}: accuracy "
+            f"{_percent(worst)} on {worst.num_examples} {worst.split} examples",
         )
 
 
-def result_as_json(result: "RunResult") -> str:
-    """Returns the outcome as one JSON object, for machines.
-
-    The findings come with the most likely root cause first, the remedies in the order
-    of time, with epochs counted from 0 as in the training record.
-    """
-    findings = [
-        _as_json(
-            finding,
-            include={
-                "cause",
-                "severity",
-                "subject",
-                "measured",
-                "limit",
-                "unit",
-                "message",
-                "remedy",
-            },
-        )
-        for finding in result.verdict.findings
+def _worst_slice(evaluation: EvaluationRecord) -> ModelResult | None:
+    """Returns the slice of the least accuracy; None where none has examples."""
+    slices = [
+        result
+        for result in evaluation.results
+        if result.slice
+        and result.model == CANDIDATE
+        and result.split != "train"
+        and any(result.true_counts)
     ]
-    training = result.training
-    recalibration = training.recalibration if training else None
-    return json.dumps(
-        {
-            "blessed": result.blessed,
-            "findings": findings,
-            "remedies": [_as_json(r) for r in (training.remedies if training else ())],
-            "recalibration": _as_json(recalibration) if recalibration else None,
-            "model": str(result.pushed) if result.pushed else None,
-            "report": str(result.report),
-        },
-        indent=2,
-    )
+    return min(slices, key=lambda result: result.accuracy, default=None)
 
 
-def _as_json(record: Settings, include: set[str] | None = None) -> Any:
-    # By way of text: infinity is a word there, which JSON has no number for.
-    return json.loads(record.model_dump_json(include=include))
+def _percent(result: ModelResult) -> str:
+    if any(result.true_counts):
+        return f"{result.accuracy:.1%}"
+    return "unknown, for want of finite predictions,"
 
 
 def _describe(node: str) -> str:
@@ -217,26 +231,46 @@ def _findings_table(
     table = Table(box=None, padding=(0, 1), show_edge=False, header_style="dim")
     for column in ("", "cause", "measured", "limit", "what was found, and what to do"):
         right = column in ("measured", "limit")
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+        table.add_column(
+            column,
+            justify="right" if right else "left",
+            overflow="fold",
+            # What a finding is about must not take the room of what was found.
+            max_width=_CAUSE_WIDTH if column == "cause" else None,
+        )
     styles = {"block": "red", "warn": "yellow", "info": "blue"}
     for finding in findings:
         style = styles[finding.severity.value]
         table.add_row(
             f"[{style}]{finding.severity.value}[/]",
-            f"[bold]{finding.cause}[/]",
+            f"[bold]{finding.cause}[/]{_about(finding)}",
             _number(finding.measured),
             _number(finding.limit),
-            f"{escape(finding.message)}\n[dim]{escape(finding.remedy)}[/]",
+            f"{_safe(finding.message)}\n[dim]{_safe(finding.remedy)}[/]",
         )
     for remedy in remedies:
         table.add_row(
             _OUTCOMES[remedy.helped],
-            f"[bold]{escape(remedy.cause)}[/]",
+            f"[bold]{_safe(remedy.cause)}[/]",
             "",
             "",
-            f"{escape(remedy.message)}\n[dim]{escape(_change(remedy))}[/]",
+            f"{_safe(remedy.message)}\n[dim]{_safe(_change(remedy))}[/]",
         )
     return table
+
+
+def _about(finding: Finding) -> str:
+    """Returns what a finding is about as a second line; empty if it is everything."""
+    subject = str(finding.subject)
+    return "" if subject == "everything" else f"\n[dim]{_safe(subject)}[/]"
+
+
+def _safe(text: str) -> str:
+    """Returns a text that a terminal shows as it is, whatever the data hold.
+
+    Square brackets would be read as styles, and control characters would act.
+    """
+    return escape(formats.visible(text))
 
 
 def _change(remedy: Remedy) -> str:

@@ -59,6 +59,8 @@ class BarChart:
       texts: For one series, what stands at the end of each bar; else empty.
       percent: Whether the axis shows shares, from 0 to 100 %.
       highlight: Index of the one group that the chart is about, or None.
+      intervals: For one series, between which ends each value may lie, or None;
+        empty if that is not shown.
       alt: What the chart shows, in words.
     """
 
@@ -70,6 +72,7 @@ class BarChart:
     texts: tuple[str, ...] = ()
     percent: bool = False
     highlight: int | None = None
+    intervals: tuple[tuple[float, float] | None, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,7 +226,30 @@ class HeatMap:
     alt: str
 
 
-Chart = BarChart | LineChart | HeatMap | StackedChart | EpochMap
+@dataclasses.dataclass(frozen=True)
+class ReliabilityChart:
+    """How often answers of about the same confidence are right.
+
+    Each sequence has one entry per bin; the bins are equally wide and go from 0 to 1.
+
+    Attributes:
+      id: Unique on the page.
+      title: Heading of the chart.
+      accuracies: Share of the answers that is right; None in an empty bin.
+      intervals: Between which ends it may lie; None in an empty bin.
+      counts: Number of answers.
+      alt: What the chart shows, in words.
+    """
+
+    id: str
+    title: str
+    accuracies: Numbers
+    intervals: tuple[tuple[float, float] | None, ...]
+    counts: tuple[int, ...]
+    alt: str
+
+
+Chart = BarChart | LineChart | HeatMap | StackedChart | EpochMap | ReliabilityChart
 
 
 def mode_name(model: str) -> str:
@@ -231,9 +257,19 @@ def mode_name(model: str) -> str:
     return _MODES.get(model, formats.name(model))
 
 
+def whole_results(evaluation: EvaluationRecord, split: str) -> list[ModelResult]:
+    """Returns what was measured on a whole split, the candidate first."""
+    found = [r for r in evaluation.results if r.split == split and not r.slice]
+    return sorted(found, key=lambda result: [*_MODES, result.model].index(result.model))
+
+
 def ordered_splits(evaluation: EvaluationRecord) -> tuple[str, ...]:
     """Returns the splits in which the candidate was measured, `train` first."""
-    splits = {r.split: None for r in evaluation.results if r.model == CANDIDATE}
+    splits = {
+        r.split: None
+        for r in evaluation.results
+        if r.model == CANDIDATE and not r.slice
+    }
     return tuple(sorted(splits, key=lambda split: split != "train"))
 
 
@@ -250,8 +286,7 @@ def has_predictions(result: ModelResult) -> bool:
 
 def class_counts(result: ModelResult) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Returns the examples per true class and per predicted class."""
-    true = tuple(sum(row) for row in result.confusion)
-    return true, tuple(sum(column) for column in zip(*result.confusion, strict=True))
+    return result.true_counts, result.predicted_counts
 
 
 def confusion(evaluation: EvaluationRecord, split: str) -> HeatMap | None:
@@ -284,10 +319,9 @@ def modes(evaluation: EvaluationRecord) -> tuple[BarChart, ...]:
     """Returns accuracy and loss of every model and mode, one pair per split."""
     made = []
     for split in ordered_splits(evaluation):
-        results = [r for r in evaluation.results if r.split == split]
+        results = whole_results(evaluation, split)
         if len(results) < 2:  # Nothing to compare with.
             continue
-        results.sort(key=lambda r: [*_MODES, r.model].index(r.model))
         for measure, percent in (("accuracy", True), ("loss", False)):
             values = tuple(r.accuracy if percent else r.mean_loss for r in results)
             show = formats.share if percent else formats.number

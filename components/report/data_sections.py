@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the page says of a run that has looked at its data only."""
+"""What the page says of parts that a run does not have: a model, or a training."""
 
 import dataclasses
 
@@ -14,15 +14,12 @@ _PASSED = (
     "No model was trained before this page was written; the report of the whole run "
     "shows it."
 )
-_OF_THE_MODEL = (
-    "confusion",
-    "modes",
-    "training",
-    "transfer",
-    "probe",
-    "layers",
-    "batchnorm",
+_ELSEWHERE = (
+    "Not measured: the model was trained elsewhere, so nothing is known of its "
+    "training."
 )
+_OF_THE_TRAINING = ("transfer", "probe", "layers", "batchnorm")
+_OF_THE_MODEL = ("confusion", "modes", "training", *_OF_THE_TRAINING)
 
 
 def arrange(
@@ -47,3 +44,10 @@ def arrange(
     if leaked.leaks:
         return (leaked, *shown), (classes, model)
     return shown, (leaked, classes, model)
+
+
+def trained_elsewhere() -> Section:
+    """Returns the one line for all parts on a training that nobody watched."""
+    return Section(
+        id="training", title="Training", absent=_ELSEWHERE, also=_OF_THE_TRAINING
+    )

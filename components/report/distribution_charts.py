@@ -7,6 +7,7 @@ from components.labels import ClassTable
 from components.records.evaluation import CANDIDATE, EvaluationRecord
 from components.report import charts, formats
 from components.report.charts import MAX_BARS, NAME_LENGTH, BarChart, Numbers, Series
+from components.report.intervals import share_interval
 
 
 def distributions(
@@ -28,6 +29,41 @@ def distributions(
     if made or classes is None:
         return tuple(made)
     return _labels(classes)
+
+
+def recalls(evaluation: EvaluationRecord, split: str) -> BarChart | None:
+    """Returns the share of each class's examples that is recognised.
+
+    All classes that have examples, or those of the least recall if they are many;
+    None where there is nothing to show.
+    """
+    result = evaluation.result(CANDIDATE, split)
+    if result is None:
+        return None
+    measured = {k: r for k, r in enumerate(result.recalls) if r is not None}
+    if not measured:
+        return None
+    every = list(measured)
+    shown = [
+        every[k] for k in charts.largest([-r for r in measured.values()], MAX_BARS)
+    ]
+    values = tuple(measured[k] for k in shown)
+    names = evaluation.class_names
+    worst = min(measured, key=measured.__getitem__)
+    title = f"Recall, split {formats.name(split, NAME_LENGTH)}"
+    return BarChart(
+        id=f"recall-{charts.fragment(split)}",
+        title=title,
+        labels=tuple(formats.name(names[k], NAME_LENGTH) for k in shown),
+        series=(Series("recall", values),),
+        texts=tuple(map(formats.share, values)),
+        intervals=tuple(
+            share_interval(result.confusion[k][k], result.true_counts[k]) for k in shown
+        ),
+        percent=True,
+        alt=f"{title}, of {len(shown)} of {len(names)} classes: least of class "
+        f"{formats.name(names[worst])}, {formats.share(measured[worst])}.",
+    )
 
 
 def split_counts(classes: ClassTable) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from components.records.evaluation import CANDIDATE, EvaluationRecord
 from components.report import charts, distribution_charts, formats
 from components.report.inputs import ReportInputs
-from components.report.page import Section, Table, absent
+from components.report.intervals import share_interval
+from components.report.page import Figure, Section, Table, absent
 
 MAX_CLASSES = 1000
 """Rows in the table of the classes."""
@@ -51,6 +52,7 @@ def distributions_section(inputs: ReportInputs) -> Section:
         whose = "for which" if two else "whose"
         intro.append(f"The {charts.MAX_BARS} of {classes:,} classes {whose} {which}.")
     if evaluation is not None:
+        intro += _spread(evaluation)
         intro += _not_finite(evaluation)
     healthy, unhealthy = _OF_PREDICTIONS if predicted else _OF_LABELS
     return dataclasses.replace(
@@ -60,6 +62,28 @@ def distributions_section(inputs: ReportInputs) -> Section:
         healthy=healthy,
         unhealthy=unhealthy,
     )
+
+
+def _spread(evaluation: EvaluationRecord) -> list[str]:
+    """Says over how many classes the predictions are spread, for each split."""
+    told = []
+    for split in charts.ordered_splits(evaluation):
+        result = evaluation.result(CANDIDATE, split)
+        if result is None or not charts.has_predictions(result):
+            continue
+        # The same number of the labels is that of a model that is always right.
+        ideal = result.model_copy(
+            update={"confusion": tuple(zip(*result.confusion, strict=True))}
+        )
+        told.append(
+            f"Split {formats.name(split)}: the predictions are spread over "
+            f"{formats.number(result.effective_predicted_classes, 3)} effective "
+            f"classes (the exponential of the entropy of their shares), the labels "
+            f"over {formats.number(ideal.effective_predicted_classes, 3)}; their "
+            f"shares differ by {formats.share(result.class_distance)} (total variation "
+            "distance)."
+        )
+    return told
 
 
 def _nothing_predicted(evaluation: EvaluationRecord | None) -> str:
@@ -74,7 +98,7 @@ def _not_finite(evaluation: EvaluationRecord) -> list[str]:
         f"{formats.name(r.split)} had NaN or infinity among their "
         "predictions and count in no picture."
         for r in evaluation.results
-        if r.model == CANDIDATE and r.num_not_finite
+        if r.model == CANDIDATE and not r.slice and r.num_not_finite
     ]
 
 
@@ -140,7 +164,7 @@ def modes_section(inputs: ReportInputs) -> Section:
     made = charts.modes(evaluation)
     rows = []
     for split in charts.ordered_splits(evaluation):
-        for result in (r for r in evaluation.results if r.split == split):
+        for result in charts.whole_results(evaluation, split):
             pair = evaluation.pair(result.model, split)
             compared = (
                 (
@@ -217,6 +241,7 @@ def classes_section(inputs: ReportInputs) -> Section:
     return dataclasses.replace(
         section,
         intro=tuple(intro),
+        figures=_recalls(inputs.evaluation),
         charts=(chart,) if chart else (),
         healthy="rare classes weigh more, by a small factor.",
         unhealthy="a weight many times the others: single examples of that class then "
@@ -224,6 +249,24 @@ def classes_section(inputs: ReportInputs) -> Section:
         table=table,
         table_title="All classes" if whole else f"The first {MAX_CLASSES:,} classes",
         table_open=len(table.rows) <= _OPEN_TABLE,
+    )
+
+
+def _recalls(evaluation: EvaluationRecord | None) -> tuple[Figure, ...]:
+    """Shows how many examples of each class are recognised, if a model was judged."""
+    split = charts.judged_split(evaluation) if evaluation else None
+    chart = (
+        distribution_charts.recalls(evaluation, split) if evaluation and split else None
+    )
+    if chart is None:
+        return ()
+    return (
+        Figure(
+            (chart,),
+            healthy="the bars are about equally long, as far as their intervals tell.",
+            unhealthy="a class with a short bar is hardly ever recognised; a wide "
+            "interval says that it has too few examples to tell.",
+        ),
     )
 
 
@@ -254,6 +297,10 @@ def _class_table(inputs: ReportInputs) -> Table | None:
             (f"In {formats.name(split)}", list(map(formats.count, true))),
             ("Predicted", list(map(formats.count, predicted))),
             ("Recall", list(map(_ratio, right, true))),
+            (
+                "95 % interval",
+                list(map(formats.interval, map(share_interval, right, true))),
+            ),
             ("Precision", list(map(_ratio, right, predicted))),
         ]
     if not columns or not names:

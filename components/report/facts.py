@@ -12,6 +12,12 @@ def list_facts(inputs: ReportInputs) -> tuple[tuple[str, str], ...]:
     """Lists name and value of what is known about the run; empty if nothing is."""
     facts: list[tuple[str, str]] = []
     blessing, push = inputs.blessing, inputs.push
+    if inputs.check is not None:
+        facts += [
+            ("Model", formats.clean(inputs.check.model)),
+            ("Trained on", formats.clean(inputs.check.train)),
+            ("Judged on", formats.clean(inputs.check.eval)),
+        ]
     if blessing is not None:
         facts.append(("Decided", formats.moment(blessing.decided_at)))
         facts.append(

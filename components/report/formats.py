@@ -8,6 +8,7 @@ import unicodedata
 NOT_MEASURED = "not measured"
 NOT_A_NUMBER = "not a number"
 
+_SHARES = frozenset(("accuracy", "recall", "mean recall"))
 _NARROW_SPACE = "\u202f"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MOST_DIGITS = 12
@@ -81,6 +82,11 @@ def share(value: float | None, digits: int = 1) -> str:
     return f"{_minus(shown)}{_NARROW_SPACE}%"
 
 
+def interval(ends: tuple[float, float] | None) -> str:
+    """Returns `12.3 % to 45.6 %`, or a dash where there is none."""
+    return "–" if ends is None else " to ".join(map(share, ends))
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """Returns the number with `digits` significant digits: `0.1235`, `1.2 × 10⁻⁷`."""
     if value is None:
@@ -103,8 +109,11 @@ def quantity(value: float | None, unit: str, digits: int | None = None) -> str:
     """Returns a number in its unit: shares as percent, others with the unit's name."""
     if value is None or not math.isfinite(value):
         return number(value)
-    if unit == "share":
-        return share(value, 1 if digits is None else digits)
+    name, _, rest = clean(unit).partition(" ")
+    if name == "share":  # Perhaps of something: `9.2 % of the right answers`.
+        return f"{share(value, 1 if digits is None else digits)} {rest}".rstrip()
+    if unit in _SHARES:
+        return f"{share(value, 1 if digits is None else digits)} {unit}"
     return f"{number(value, digits or 4)} {clean(unit)}".rstrip()
 
 

@@ -28,6 +28,8 @@ def headline(inputs: ReportInputs) -> Headline:
         tone, word, reason = "bad", "Blocked", _NO_CAUSE
     elif inputs.data and not inputs.has_model:
         tone, word, reason = "good", "Data passed", _DATA_PASSED
+    elif inputs.check is not None:
+        tone, word, reason = "good", "Passed", _NOTHING_BLOCKS
     elif blessing is None:
         tone, word, reason = "open", "Not judged", _NOT_JUDGED
     elif push is None:

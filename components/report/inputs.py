@@ -36,6 +36,23 @@ class Push:
 
 
 @dataclasses.dataclass(frozen=True)
+class CheckedModel:
+    """A model that was trained elsewhere, and only judged here.
+
+    Attributes:
+      model: Where it lies.
+      train: Where the examples lie that it was trained on.
+      eval: Where the examples lie that decided.
+      not_run: Checks that were left out, each with the reason, in one sentence.
+    """
+
+    model: str
+    train: str
+    eval: str
+    not_run: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Picture:
     """The thumbnail of an example, ready to be embedded.
 
@@ -82,6 +99,8 @@ class ReportInputs:
       training: What the trainer recorded.
       classes: The classes, how often they occur and what they weigh.
       push: What became of the model; None if nothing was to push it.
+      check: The model, if it was trained elsewhere and only judged; then there is
+        neither a blessing nor a push, and the verdict alone decides.
       data: What the data guards found, by the names in `DATA_FINDINGS`.
       unreadable: Parts that exist but could not be read, by the name of the
         attribute above, or the name in `DATA_FINDINGS`, with the reason.
@@ -94,13 +113,14 @@ class ReportInputs:
     training: TrainingRecord | None = None
     classes: ClassTable | None = None
     push: Push | None = None
+    check: CheckedModel | None = None
     data: Mapping[str, DataFindings] = dataclasses.field(default_factory=dict)
     unreadable: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def has_model(self) -> bool:
         """Whether there is anything about a model, even if it cannot be read."""
-        parts = ("blessing", "evaluation", "training", "push")
+        parts = ("blessing", "evaluation", "training", "push", "check")
         return any(
             getattr(self, part) is not None or part in self.unreadable for part in parts
         )

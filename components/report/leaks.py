@@ -30,6 +30,7 @@ MAX_LABELS = 8
 
 _LONGEST_ROW = 300
 _SIDE = 96  # CSS pixels of the longer side of a picture.
+_NONE_FOUND = "No groups of leaked examples were reported."
 _NOT_WIRED = "no findings of a leakage validator are wired to this report."
 
 
@@ -48,6 +49,8 @@ def leaks_section(inputs: ReportInputs, leaks: Sequence[Leak]) -> Section:
 
 def _absent(inputs: ReportInputs) -> str:
     found = inputs.data.get(LEAKAGE_FINDINGS)
+    if inputs.check is not None:
+        return _NONE_FOUND
     if found is None:
         return absent(inputs, LEAKAGE_FINDINGS, _NOT_WIRED)
     if any(each.cause == "check_failed" for each in found.verdict.findings):

@@ -251,6 +251,7 @@ class ReportView:
       findings_left_out: How many more there are than shown.
       findings_absent: What stands there if there are none.
       findings_notes: What could not be read of them.
+      elsewhere: Where findings are that the page has no room for; empty if nowhere.
       apart: Findings on the data that took no part in the decision.
       sections: Parts that stand after the findings.
       facts: Name and value of what is known about the run.
@@ -267,6 +268,7 @@ class ReportView:
     findings_left_out: int
     findings_absent: str
     findings_notes: tuple[str, ...]
+    elsewhere: str
     apart: tuple[FindingRow, ...]
     sections: tuple[Section, ...]
     facts: tuple[tuple[str, str], ...]

@@ -69,6 +69,18 @@ def new_figure_with_bar(width: float, height: float) -> tuple[Figure, Axes, Axes
     return figure, axes, below
 
 
+def new_figure_of_two(
+    width: float, height: float, heights: tuple[float, float]
+) -> tuple[Figure, Axes, Axes]:
+    """Returns two parts, one above the other, whose heights stand in this ratio."""
+    figure = _figure(width, height)
+    grid = figure.add_gridspec(2, 1, height_ratios=heights)
+    above, below = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
+    above.patch.set_alpha(0)
+    below.patch.set_alpha(0)
+    return figure, above, below
+
+
 def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="constrained")
     figure.patch.set_alpha(0)

@@ -16,12 +16,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from components.report import epoch_plots
+from components.report import epoch_plots, reliability_plot
 from components.report.charts import (
     BarChart,
     Chart,
     HeatMap,
     LineChart,
+    ReliabilityChart,
     StackedChart,
     is_finite,
 )
@@ -64,6 +65,8 @@ def draw(chart: Chart) -> str:
             figure = epoch_plots.lines(chart)
         elif isinstance(chart, StackedChart):
             figure = epoch_plots.bands(chart)
+        elif isinstance(chart, ReliabilityChart):
+            figure = reliability_plot.reliability(chart)
         else:
             figure = epoch_plots.layer_map(chart)
         file = StringIO()
@@ -90,12 +93,17 @@ def _bars(chart: BarChart) -> Figure:
             color=color,
             label=series.name,
         )
+    for k, ends in enumerate(chart.intervals):
+        if ends is not None:
+            axes.plot(ends, (k, k), color=INK, linewidth=1.2, marker="|", markersize=6)
     for k, text in enumerate(chart.texts):
         value = chart.series[0].values[k]
         drawn = is_finite(value)
+        ends = chart.intervals[k] if chart.intervals else None
+        longest = max(drawable(value), 0.0) if is_finite(value) else 0.0
         axes.annotate(
             text,
-            (max(drawable(value), 0.0) if is_finite(value) else 0.0, k),
+            (max(longest, ends[1]) if ends else longest, k),
             xytext=(5, 0),
             textcoords="offset points",
             va="center",
@@ -122,6 +130,7 @@ def _bars(chart: BarChart) -> Figure:
 
 def _limit_bars(axes: Axes, chart: BarChart) -> None:
     values = [v for series in chart.series for v in series.values if is_finite(v)]
+    values += [ends[1] for ends in chart.intervals if ends]
     top = max(map(drawable, values), default=0.0)
     if chart.percent:
         # Texts at the ends of the bars need room beyond 100 %.

@@ -15,13 +15,10 @@ from components.artifact_io import InputDict
 from components.content import pictures
 from components.findings import Verdict
 from components.labels import ClassTable
+from components.records import evaluation, training
 from components.records.blessing import BLESSING_FILE, Blessing
 from components.records.evaluation import EVALUATION_FILE, EvaluationRecord
-from components.records.training import (
-    FORMAT_VERSION,
-    TRAINING_RECORD_FILE,
-    TrainingRecord,
-)
+from components.records.training import TRAINING_RECORD_FILE, TrainingRecord
 from components.report.inputs import (
     DATA_FINDINGS,
     DataFindings,
@@ -91,24 +88,43 @@ class Reader:
             self.unreadable[part] = _reason(error)
             return None
 
-    def training(self) -> TrainingRecord | None:
-        """Reads the record of the training, which older versions may have written.
+    def evaluation(self) -> EvaluationRecord | None:
+        """Reads what the evaluator measured, which older versions may have written."""
+        return self._versioned(
+            "evaluation",
+            "evaluation",
+            EVALUATION_FILE,
+            EvaluationRecord,
+            evaluation.FORMAT_VERSION,
+        )
 
-        Records of format 1 are shown as far as they go. A newer format than ours may
-        mean something else by the same name, and is not shown.
+    def training(self) -> TrainingRecord | None:
+        """Reads the record of the training, which older versions may have written."""
+        return self._versioned(
+            "training",
+            "model_run",
+            TRAINING_RECORD_FILE,
+            TrainingRecord,
+            training.FORMAT_VERSION,
+        )
+
+    def _versioned(
+        self, part: str, key: str, name: str, record: type[_RecordT], newest: int
+    ) -> _RecordT | None:
+        """Reads one record of the format that we write, or of an older one.
+
+        Older ones are shown as far as they go. A newer format than ours may mean
+        something else by the same name, and is not shown.
         """
-        part = "training"
-        read = self.record(part, "model_run", TRAINING_RECORD_FILE, _Versioned)
-        if read is not None and read.format_version > FORMAT_VERSION:
+        read = self.record(part, key, name, _Versioned)
+        if read is not None and read.format_version > newest:
             self.unreadable[part] = (
-                f"{TRAINING_RECORD_FILE} is of format {read.format_version}, but this "
-                f"version reads formats 1 to {FORMAT_VERSION}; make the report with "
-                "the version that made the record"
+                f"{name} is of format {read.format_version}, but this version reads "
+                f"formats 1 to {newest}; make the report with the version that made "
+                "the record"
             )
             return None
-        if read is None:
-            return None
-        return self.record(part, "model_run", TRAINING_RECORD_FILE, TrainingRecord)
+        return None if read is None else self.record(part, key, name, record)
 
     def data(self) -> dict[str, DataFindings]:
         """Reads what the data guards found, and the pictures of the evidence."""
@@ -168,9 +184,7 @@ def read_inputs(input_dict: InputDict, title: str) -> ReportInputs:
         verdict=blessing.verdict if blessing else _undecided(reader.unreadable),
         title=title,
         blessing=blessing,
-        evaluation=reader.record(
-            "evaluation", "evaluation", EVALUATION_FILE, EvaluationRecord
-        ),
+        evaluation=reader.evaluation(),
         training=reader.training(),
         classes=_classes(reader),
         push=_push(pushed_model) if pushed_model else None,

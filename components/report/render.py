@@ -26,7 +26,9 @@ def render_report(inputs: ReportInputs) -> str:
     `findings`, `finding-1` and so on in the order of the verdict, `leaks`,
     `distributions`, `confusion`, `modes`, `training`, `transfer`, `probe`,
     `layers`, `batchnorm`, `classes` and `facts`; all of them always exist, but for
-    the numbered ones. Without a model, those that would show it lead to `model`.
+    the numbered ones. Without a model, those that would show it lead to `model`. Where
+    the evaluation measured them, there are `slices`, `calibration`, `companions` and
+    `changes` as well.
 
     Args:
       inputs: The records; all but the verdict may be absent.

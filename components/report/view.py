@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from components.findings import Finding
 from components.report import (
+    calibration_section,
     data_sections,
     evaluation_sections,
     facts,
@@ -17,6 +18,8 @@ from components.report import (
     headline,
     leaks,
     probe_sections,
+    robustness_sections,
+    slices_section,
     training_sections,
     transfer_section,
 )
@@ -29,6 +32,7 @@ from components.report.page import FindingRow, Leak, ReportView, Section
 MAX_FINDINGS = 200
 """Findings in the table; `verdict.json` has all."""
 
+_IN_THE_FILE = "in verdict.json"
 _NOTHING_FOUND = "No check found anything."
 _NOTHING_ELSE = "No check found anything else."
 
@@ -51,7 +55,8 @@ def build_view(inputs: ReportInputs) -> ReportView:
         findings=_rows(inputs, shown, found),
         findings_left_out=max(0, len(decided) - MAX_FINDINGS),
         findings_absent=_NOTHING_ELSE if decided else _NOTHING_FOUND,
-        findings_notes=_unread(inputs),
+        findings_notes=(*_unread(inputs), *_not_run(inputs)),
+        elsewhere="" if inputs.check else _IN_THE_FILE,
         apart=_rows(inputs, shown_apart, found),
         sections=sections,
         facts=facts.list_facts(inputs),
@@ -105,6 +110,14 @@ def _unread(inputs: ReportInputs) -> tuple[str, ...]:
     )
 
 
+def _not_run(inputs: ReportInputs) -> tuple[str, ...]:
+    """Names the checks of a model trained elsewhere that were left out."""
+    return tuple(
+        f"Not run: {formats.clean(sentence)}"
+        for sentence in (inputs.check.not_run if inputs.check else ())
+    )
+
+
 def _sections(
     inputs: ReportInputs, found: Sequence[Leak]
 ) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
@@ -112,21 +125,35 @@ def _sections(
     leaked = leaks.leaks_section(inputs, found)
     distributions = evaluation_sections.distributions_section(inputs)
     classes = evaluation_sections.classes_section(inputs)
-    if inputs.has_model:
-        training = training_sections.training_section(inputs)
-        transfer = transfer_section.transfer_section(inputs)
-        if transfer is None:
-            training = dataclasses.replace(training, also=("transfer",))
-        return (), (
-            leaked,
-            distributions,
-            evaluation_sections.confusion_section(inputs),
-            evaluation_sections.modes_section(inputs),
-            training,
-            *([transfer] if transfer else []),
-            probe_sections.probe_section(inputs),
-            probe_sections.layers_section(inputs),
-            training_sections.batch_norm_section(inputs),
-            classes,
-        )
-    return data_sections.arrange(inputs, leaked, distributions, classes)
+    if not inputs.has_model:
+        return data_sections.arrange(inputs, leaked, distributions, classes)
+    measured = (
+        leaked,
+        distributions,
+        evaluation_sections.confusion_section(inputs),
+        slices_section.slices_section(inputs),
+        calibration_section.calibration_section(inputs),
+        evaluation_sections.modes_section(inputs),
+        robustness_sections.companions_section(inputs),
+        robustness_sections.changes_section(inputs),
+    )
+    trained = (
+        (data_sections.trained_elsewhere(),) if inputs.check else _training(inputs)
+    )
+    # Older records have no such parts, and the page says nothing of them.
+    shown = tuple(part for part in measured if part is not None)
+    return (), (*shown, *trained, classes)
+
+
+def _training(inputs: ReportInputs) -> tuple[Section, ...]:
+    training = training_sections.training_section(inputs)
+    transfer = transfer_section.transfer_section(inputs)
+    if transfer is None:
+        training = dataclasses.replace(training, also=("transfer",))
+    return (
+        training,
+        *([transfer] if transfer else []),
+        probe_sections.probe_section(inputs),
+        probe_sections.layers_section(inputs),
+        training_sections.batch_norm_section(inputs),
+    )

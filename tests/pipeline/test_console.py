@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-import dataclasses
 import io
-import json
 import logging
-import math
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from components.causes import Severity
 from components.findings import Subject, Verdict, find
 from components.records.evaluation import (
     CANDIDATE,
@@ -17,9 +12,10 @@ from components.records.evaluation import (
     EvaluationRecord,
     ModelResult,
 )
-from components.records.training import Recalibration, Remedy, TrainingRecord
+from components.records.training import Remedy
 from pipeline import console as display
-from pipeline.local_runner import RunResult, Step
+from pipeline.local_runner import Step
+from pipeline.outcome import Outcome
 
 GAP = find(
     "mode_gap",
@@ -41,13 +37,23 @@ def shown(screen):
     return screen.file.getvalue()
 
 
-def result(*findings, blessed=False, pushed=None):
-    verdict = Verdict.of(findings)
-    return RunResult(verdict, blessed, pushed, Path("/runs/report.html"))
+def made(*findings, blessed=False, model=None, **changes):
+    """Returns the outcome of a run."""
+    return Outcome(
+        **{
+            "kind": "run",
+            "name": "digits",
+            "blessed": blessed,
+            "verdict": Verdict.of(findings),
+            "model": model,
+            "report": "/runs/report.html",
+            **changes,
+        }
+    )
 
 
 def test_a_blocked_verdict_names_cause_numbers_remedy_and_report(screen):
-    display.print_verdict(screen, "digits", result(GAP, NOTE))
+    display.print_verdict(screen, made(GAP, NOTE))
     text = shown(screen)
     assert "BLOCKED" in text
     for part in ("mode_gap", "0.798", "0.05", "97.3%", "recalibration", "not pushed"):
@@ -57,8 +63,7 @@ def test_a_blocked_verdict_names_cause_numbers_remedy_and_report(screen):
 
 
 def test_a_blessed_verdict_names_the_model(screen):
-    model = Path("/serving/17")
-    display.print_verdict(screen, "digits", result(blessed=True, pushed=model))
+    display.print_verdict(screen, made(blessed=True, model="/serving/17"))
     assert "BLESSED" in shown(screen)
     assert "/serving/17" in shown(screen)
 
@@ -79,62 +84,86 @@ def test_the_accuracy_in_use_stands_beside_that_in_training_mode(screen):
         class_names=("a", "b"),
         results=(measured(CANDIDATE, 28), measured(TRAINING_MODE, 98)),
     )
-    blocked = dataclasses.replace(result(GAP), evaluation=record)
-    display.print_verdict(screen, "digits", blocked)
+    display.print_verdict(screen, made(GAP, evaluation=record))
     line = "accuracy 28.0% on 100 eval examples, 98.0% in training mode"
     assert line in shown(screen)
 
 
-def test_square_brackets_of_the_data_are_shown_as_they_are(screen):
-    display.print_verdict(screen, "digits", result(NOTE))
-    assert "[1 of 100]" in shown(screen)
-
-
-def test_json_is_one_object_with_the_root_cause_first():
-    parsed = json.loads(display.result_as_json(result(NOTE, GAP)))
-    assert set(parsed) == {
-        "blessed",
-        "findings",
-        "remedies",
-        "recalibration",
-        "model",
-        "report",
-    }
-    assert parsed["remedies"] == []
-    assert parsed["recalibration"] is None
-    assert parsed["blessed"] is False
-    assert parsed["model"] is None
-    assert [f["cause"] for f in parsed["findings"]] == ["mode_gap", "class_imbalance"]
-    assert set(parsed["findings"][0]) == {
-        "cause",
-        "severity",
-        "subject",
-        "measured",
-        "limit",
-        "unit",
-        "message",
-        "remedy",
-    }
-    assert parsed["findings"][0]["severity"] == Severity.BLOCK.value
-
-
-def repaired(*remedies, recalibration=None):
-    return TrainingRecord(
-        class_names=("a", "b"),
-        num_parameters=1,
-        num_train_examples=9,
-        num_held_out=0,
-        batch_size=3,
-        steps_per_epoch=3,
-        epochs=(),
-        best_epoch=None,
-        stopped_because="",
-        remedies=remedies,
-        recalibration=recalibration,
-        seed=0,
-        seconds=1,
-        versions={},
+def test_a_model_that_was_only_judged_passes_and_names_what_was_not_run(screen):
+    checked = made(
+        blessed=True,
+        kind="check",
+        name="model.keras",
+        model="models/model.keras",
+        report=None,
+        not_run=("training mode: [none] was saved.",),
     )
+    display.print_verdict(screen, checked)
+    text = shown(screen)
+    assert "PASSED  model.keras" in text
+    assert "  not run training mode: [none] was saved." in text
+    assert "  model   models/model.keras" in text
+    assert "report" not in text
+
+
+def test_the_verdict_comes_first(screen):
+    record = EvaluationRecord(
+        class_names=("a", "b"), results=(measured(CANDIDATE, 28),)
+    )
+    display.print_verdict(screen, made(GAP, evaluation=record, not_run=("x: y.",)))
+    assert shown(screen).strip().startswith("BLOCKED  digits: mode_gap")
+
+
+def test_both_splits_are_shown_and_the_worst_slice(screen):
+    def at(split, right, slice=""):
+        changes = {"split": split, "slice": slice}
+        return measured(CANDIDATE, right).model_copy(update=changes)
+
+    record = EvaluationRecord(
+        class_names=("a", "b"),
+        results=(
+            at("train", 99),
+            at("eval", 90),
+            at("eval", 20, "site=[b]"),
+            at("eval", 95, "site=a"),
+        ),
+    )
+    display.print_verdict(screen, made(evaluation=record))
+    text = shown(screen)
+    use = "  use     accuracy 90.0% on 100 eval examples\n"
+    trained = "  trained accuracy 99.0% on 100 train examples\n"
+    assert text.index(use) < text.index(trained)
+    assert "2 judged; the worst is site=[b]: accuracy 20.0% on 100 eval" in text
+
+
+def test_a_model_that_predicts_nothing_finite_has_no_accuracy(screen):
+    nothing = measured(CANDIDATE, 0).model_copy(
+        update={"confusion": ((0, 0), (0, 0)), "num_not_finite": 100}
+    )
+    record = EvaluationRecord(class_names=("a", "b"), results=(nothing,))
+    display.print_verdict(screen, made(evaluation=record))
+    assert "nan" not in shown(screen)
+    assert "for want of finite predictions, on 100 eval examples" in shown(screen)
+
+
+def test_control_characters_of_the_data_do_not_reach_the_terminal(screen):
+    hostile = "\x1b]0;owned\x07\x1b[2J"
+    finding = find(
+        "dead_class",
+        f"Class {hostile} is dead.",
+        subject=Subject(class_name=hostile),
+        remedy=hostile,
+    )
+    checked = made(finding, name=hostile, not_run=(hostile,), model=hostile)
+    display.print_verdict(screen, checked)
+    assert "\x1b]" not in shown(screen)
+    assert "\x1b[2J" not in shown(screen)
+    assert "\x07" not in shown(screen)
+
+
+def test_square_brackets_of_the_data_are_shown_as_they_are(screen):
+    display.print_verdict(screen, made(NOTE))
+    assert "[1 of 100]" in shown(screen)
 
 
 def remedy(**changes):
@@ -177,10 +206,8 @@ def remedy(**changes):
 )
 def test_the_verdict_names_what_was_repaired(screen, changes, outcome, change):
     for findings in ((), (NOTE,)):
-        good = dataclasses.replace(
-            result(*findings, blessed=True), training=repaired(remedy(**changes))
-        )
-        display.print_verdict(screen, "digits", good)
+        good = made(*findings, blessed=True, remedies=(remedy(**changes),))
+        display.print_verdict(screen, good)
         text = shown(screen)
         assert outcome in text
         assert "not_a_number" in text
@@ -189,45 +216,8 @@ def test_the_verdict_names_what_was_repaired(screen, changes, outcome, change):
 
 
 def test_a_training_that_needed_no_remedy_adds_nothing(screen):
-    good = dataclasses.replace(result(blessed=True), training=repaired())
-    display.print_verdict(screen, "digits", good)
+    display.print_verdict(screen, made(blessed=True))
     assert "what was found" not in shown(screen)
-
-
-def test_json_carries_remedies_and_recalibration():
-    recalibration = Recalibration(
-        kept=True,
-        num_examples=9,
-        num_held_out=3,
-        loss_before=math.inf,
-        loss_after=0.1,
-        accuracy_before=0.3,
-        accuracy_after=1.0,
-    )
-    record = repaired(remedy(), remedy(before=None), recalibration=recalibration)
-    text = display.result_as_json(
-        dataclasses.replace(result(GAP), training=record),
-    )
-    parsed = json.loads(text, parse_constant=pytest.fail)
-    assert parsed["remedies"][0] == {
-        "action": "lower_learning_rate",
-        "cause": "not_a_number",
-        "rule": "NotFinite",
-        "epoch": 4,
-        "back_to_epoch": 2,
-        "before": 1.0,
-        "after": 0.1,
-        "message": "The loss became NaN [epoch 5].",
-        "helped": True,
-    }
-    assert parsed["recalibration"]["loss_before"] == "Infinity"
-
-
-def test_json_has_no_numbers_that_json_does_not_know():
-    endless = find("not_a_number", "Infinite.", measured=math.inf)
-    text = display.result_as_json(result(endless))
-    parsed = json.loads(text, parse_constant=pytest.fail)
-    assert parsed["findings"][0]["measured"] == "Infinity"
 
 
 def test_remedies_are_shown_as_they_happen(screen):

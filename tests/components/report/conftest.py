@@ -18,10 +18,15 @@ from components.records.blessing import Blessing
 from components.records.evaluation import (
     BATCH_STATISTICS_MODE,
     CANDIDATE,
+    NUM_CALIBRATION_BINS,
+    ONE_BY_ONE,
+    PERTURBED_PREFIX,
     TRAINING_MODE,
+    CalibrationBin,
     EvaluationRecord,
     ModelResult,
     PairedResult,
+    UnjudgedSlice,
 )
 from components.records.training import (
     BatchNormDrift,
@@ -35,7 +40,13 @@ from components.records.training import (
     TrainingRecord,
     TransferRecord,
 )
-from components.report.inputs import DataFindings, Picture, Push, ReportInputs
+from components.report.inputs import (
+    CheckedModel,
+    DataFindings,
+    Picture,
+    Push,
+    ReportInputs,
+)
 
 VERSIONS = {"tensorflow": "2.16.2", "keras": "3.12.0", "tfx": "1.16.0"}
 SHA256 = "9f2b" * 16
@@ -685,6 +696,147 @@ def make_judged_on_leaked_digits() -> ReportInputs:
     )
 
 
+def make_calibration(
+    count: int, confidence: float, accuracy: float
+) -> tuple[CalibrationBin, ...]:
+    """Returns bins of answers around a confidence, right as often as given on average.
+
+    The shares of the bins fall off to both sides, by half from one to the next.
+    """
+    bins = NUM_CALIBRATION_BINS
+    center = min(int(confidence * bins), bins - 1)
+    sizes = [0.5 ** abs(k - center) if k >= 3 else 0.0 for k in range(bins)]
+    made = []
+    for k, size in enumerate(sizes):
+        number = round(count * size / sum(sizes))
+        right = min(1.0, accuracy * (0.5 + 0.5 * (k + 1) / bins))
+        made.append(
+            CalibrationBin(
+                num_examples=number,
+                confidence_sum=number * (k + 0.5) / bins,
+                num_right=round(number * right),
+            )
+        )
+    return tuple(made)
+
+
+def make_measured_run() -> ReportInputs:
+    """Everything that an evaluation can hold: an overconfident, fragile model."""
+    run = make_good_run()
+    assert run.evaluation is not None
+    results = [
+        each.model_copy(
+            update={
+                "calibration": make_calibration(each.num_examples, 0.97, 0.8),
+                "num_saturated": each.num_examples // 3,
+                "output_range": (0.0, 1.0),
+            }
+        )
+        for each in run.evaluation.results
+    ]
+    sites = {"north": (30, 0.97), "south": (30, 0.95), "<harbour>": (9, 0.0)}
+    for name, (count, accuracy) in sites.items():
+        confusion = matrix((count,) * 10, accuracy)
+        if not accuracy:
+            confusion = collapsed((count,) * 10, 3)
+        part = result(CANDIDATE, "eval", confusion, 0.2)
+        results.append(part.model_copy(update={"slice": f"site={name}"}))
+        results.append(
+            part.model_copy(update={"slice": f"site={name}", "model": TRAINING_MODE})
+        )
+
+    def pair(other, lost, won=0, distance=0.01, split="eval", **changes):
+        return PairedResult(
+            other=other,
+            split=split,
+            both_right=340 - lost,
+            only_candidate_right=lost,
+            only_other_right=won,
+            both_wrong=20 - won,
+            mean_distance=distance,
+            num_different=lost + won + 1,
+            **changes,
+        )
+
+    pairs = [
+        *run.evaluation.pairs,
+        pair(ONE_BY_ONE, 0, distance=3e-8),
+        pair(ONE_BY_ONE, 0, distance=2e-8, split="train"),
+        pair("shuffled", 2, 1, 0.004),
+        *(
+            pair(f"{PERTURBED_PREFIX}{name}", lost, 2, lost / 500)
+            for name, lost in {
+                "brighter": 3,
+                "darker": 11,
+                "resized": 74,
+                "jpeg_quality_75": 0,
+                "shift_by_one_pixel": 30,
+            }.items()
+        ),
+        pair(f"{PERTURBED_PREFIX}resized", 9, slice="site=north"),
+    ]
+    verdict = Verdict.of(
+        run.verdict.findings,
+        [
+            findings.find(
+                "collapse",
+                "In slice site=<harbour> the model answers 3 to 90 of 90 examples.",
+                subject=Subject(split="eval", slice="site=<harbour>"),
+                measured=0.0,
+                limit=0.1,
+                unit="share",
+            )
+        ],
+    )
+    assert run.blessing is not None
+    return dataclasses.replace(
+        run,
+        title="measured",
+        verdict=verdict,
+        blessing=run.blessing.model_copy(update={"verdict": verdict, "blessed": False}),
+        push=Push(pushed=False, reason="the model was not blessed"),
+        evaluation=run.evaluation.model_copy(
+            update={
+                "results": tuple(results),
+                "pairs": tuple(pairs),
+                "unjudged_slices": (
+                    UnjudgedSlice(
+                        slice="site=east",
+                        reason="it has 7 of the 30 examples that are needed.",
+                    ),
+                ),
+            }
+        ),
+    )
+
+
+def make_first_format_run() -> ReportInputs:
+    """A run of the version whose records had neither slices nor calibration."""
+    run = make_good_run()
+    assert run.evaluation is not None
+    old = run.evaluation.model_dump(mode="json", exclude_defaults=True)
+    evaluation = EvaluationRecord.model_validate({**old, "format_version": 1})
+    return dataclasses.replace(run, title="older", evaluation=evaluation)
+
+
+def make_checked_model() -> ReportInputs:
+    """A model that was trained elsewhere, and judged only."""
+    run = make_measured_run()
+    return ReportInputs(
+        verdict=Verdict.of(
+            [f for f in run.verdict.findings if f.severity is not Severity.BLOCK]
+        ),
+        title="model.keras",
+        evaluation=run.evaluation,
+        check=CheckedModel(
+            model="models/model.keras",
+            train="data/train",
+            eval="data/eval",
+            not_run=("mode gap: the SavedModel has no signature for training mode.",),
+        ),
+    )
+
+
 RUNS: dict[str, Callable[[], ReportInputs]] = {
     "good": make_good_run,
     "mode-gap": make_mode_gap_run,
@@ -697,6 +849,9 @@ RUNS: dict[str, Callable[[], ReportInputs]] = {
     "transfer": make_transfer_run,
     "leaked": make_leaked_digits,
     "leaked-and-judged": make_judged_on_leaked_digits,
+    "measured": make_measured_run,
+    "first-format": make_first_format_run,
+    "checked": make_checked_model,
 }
 
 
@@ -723,6 +878,21 @@ def many_classes() -> ReportInputs:
 @pytest.fixture
 def not_a_number_run() -> ReportInputs:
     return make_not_a_number()
+
+
+@pytest.fixture
+def measured_run() -> ReportInputs:
+    return make_measured_run()
+
+
+@pytest.fixture
+def first_format_run() -> ReportInputs:
+    return make_first_format_run()
+
+
+@pytest.fixture
+def checked_model() -> ReportInputs:
+    return make_checked_model()
 
 
 @pytest.fixture

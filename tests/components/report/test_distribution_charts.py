@@ -4,7 +4,11 @@ import pytest
 from components.labels import ClassTable
 from components.records.evaluation import CANDIDATE, EvaluationRecord, ModelResult
 from components.report.charts import MAX_BARS
-from components.report.distribution_charts import distributions, split_counts
+from components.report.distribution_charts import (
+    distributions,
+    recalls,
+    split_counts,
+)
 
 
 def record(confusion, *splits):
@@ -101,3 +105,28 @@ def test_ids_are_distinct_whatever_the_splits_are_called():
     ids = [chart.id for chart in charts]
     assert len(set(ids)) == len(splits)
     assert all(name.replace("-", "").isalnum() and name.isascii() for name in ids)
+
+
+def test_recalls_have_intervals_and_leave_out_classes_without_examples():
+    chart = recalls(record(((6, 2, 0), (0, 0, 0), (3, 0, 1))), "eval")
+    assert chart.labels == ("c0", "c2")
+    assert chart.series[0].values == (0.75, 0.25)
+    for (low, high), recall in zip(chart.intervals, (0.75, 0.25), strict=True):
+        assert low < recall < high
+    assert "least of class c2, 25.0\u202f%" in chart.alt
+
+
+def test_of_many_classes_the_least_recognised_are_drawn():
+    size = MAX_BARS + 1
+    confusion = [[0] * size for _ in range(size)]
+    for k in range(size):
+        confusion[k][k], confusion[k][0] = 9, confusion[k][0] + 1
+    confusion[0][0] = 10
+    chart = recalls(record(tuple(map(tuple, confusion))), "eval")
+    assert len(chart.labels) == MAX_BARS
+    assert "c0" not in chart.labels
+
+
+def test_recalls_of_nothing_are_not_drawn():
+    assert recalls(record(((0, 0), (0, 0))), "eval") is None
+    assert recalls(record(((1, 0), (0, 1))), "no such split") is None

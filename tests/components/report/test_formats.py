@@ -68,6 +68,14 @@ def test_number_shows_every_float(value):
         (3, 10, "examples", ("3 examples", "10 examples")),
         (1.00004, 1.00001, "nats", ("1.00004 nats", "1.00001 nats")),
         (None, None, "share", ("not measured", "none")),
+        (0.125, 0.1, "accuracy", (f"12.5{SPACE}% accuracy", f"10.0{SPACE}% accuracy")),
+        (
+            0.09,
+            0.05,
+            "share of the right answers",
+            (f"9.0{SPACE}% of the right answers", f"5.0{SPACE}% of the right answers"),
+        ),
+        (3, 2, "shares", ("3 shares", "2 shares")),
         (math.nan, 0.5, "share", ("not a number", f"50.0{SPACE}%")),
     ],
     ids=[
@@ -77,6 +85,9 @@ def test_number_shows_every_float(value):
         "unit",
         "just-beyond-in-a-unit",
         "absent",
+        "accuracy",
+        "share-of-something",
+        "other-unit",
         "nan",
     ],
 )
@@ -139,3 +150,8 @@ def test_counted():
     assert formats.counted(1, "example") == "1 example"
     assert formats.counted(0, "example") == "0 examples"
     assert formats.counted(1797, "example") == "1,797 examples"
+
+
+def test_intervals_have_two_ends():
+    assert formats.interval((0.0, 0.5)) == "0\u202f% to 50.0\u202f%"
+    assert formats.interval(None) == "–"

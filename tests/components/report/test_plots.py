@@ -182,3 +182,27 @@ def test_large_counts_are_shortened_to_fit_their_cell(count, shown):
         HEAT_MAP, labels=("a",), counts=((count,),), shares=((1.0,),)
     )
     assert shown in texts(plots.draw(chart))
+
+
+def test_intervals_are_drawn_and_their_texts_stand_beyond_them():
+    chart = BarChart(
+        id="recall",
+        title="Recall",
+        labels=("a", "b"),
+        series=(Series("recall", (0.2, 0.9)),),
+        texts=("few", "most"),
+        intervals=((0.1, 0.8), None),
+        percent=True,
+        alt="Recall.",
+    )
+    plain = plots.draw(dataclasses.replace(chart, intervals=()))
+    drawn = plots.draw(chart)
+    assert drawn.count("<path") > plain.count("<path")
+
+    def position(svg, text):
+        root = ElementTree.fromstring(svg.replace("xlink:", ""))
+        found = next(e for e in root.iter("text") if (e.text or "").strip() == text)
+        return float(found.get("x") or found.get("transform").split("(")[1].split()[0])
+
+    assert position(drawn, "few") > position(plain, "few") + 50
+    assert position(drawn, "most") == pytest.approx(position(plain, "most"), abs=2)

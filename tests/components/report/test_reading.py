@@ -9,6 +9,8 @@ from tfx.types import standard_artifacts
 from components import artifact_io
 from components.artifacts import GuardFindings
 from components.findings import Verdict
+from components.records import evaluation
+from components.records.evaluation import EVALUATION_FILE
 from components.records.training import FORMAT_VERSION, TRAINING_RECORD_FILE
 from components.report import reading
 from components.report.inputs import Push
@@ -147,6 +149,63 @@ def test_what_is_no_record_of_a_training_is_unreadable(read_training, text):
     read, why = read_training(text)
     assert read is None
     assert "ValidationError" in why
+
+
+@pytest.fixture
+def read_evaluation(tmp_path):
+    """Reads a record of an evaluation back, written as the given text."""
+
+    def read_evaluation(text):
+        artifact = standard_artifacts.ModelEvaluation()
+        artifact.uri = str(tmp_path)
+        artifact_io.write_text(artifact.uri, EVALUATION_FILE, text)
+        inputs = read_inputs({"evaluation": [artifact]}, "t")
+        return inputs.evaluation, inputs.unreadable.get("evaluation")
+
+    return read_evaluation
+
+
+EVALUATION_1 = {
+    "format_version": 1,
+    "class_names": ["a", "b"],
+    "results": [
+        {
+            "model": "candidate",
+            "split": "eval",
+            "num_examples": 4,
+            "confusion": [[1, 1], [0, 2]],
+            "mean_loss": "NaN",
+            "output_spread": [0.3, 0.3],
+            "num_not_finite": 0,
+        }
+    ],
+    "pairs": [
+        {
+            "other": "one_by_one",
+            "split": "eval",
+            "both_right": 3,
+            "only_candidate_right": 0,
+            "only_other_right": 0,
+            "both_wrong": 1,
+            "mean_distance": 0.0,
+        }
+    ],
+}
+
+
+def test_an_evaluation_of_format_1_is_read_as_far_as_it_goes(read_evaluation):
+    read, why = read_evaluation(json.dumps(EVALUATION_1))
+    assert why is None
+    assert read.format_version == 1
+    assert read.results[0].calibration == ()
+    assert read.slices == ()
+
+
+def test_an_evaluation_of_a_newer_format_is_refused_with_a_way_out(read_evaluation):
+    newer = evaluation.FORMAT_VERSION + 1
+    read, why = read_evaluation(json.dumps({"format_version": newer, "new": 7}))
+    assert read is None
+    assert why.startswith(f"guard_evaluation.json is of format {newer}, but this")
 
 
 def test_data_without_any_findings_block():

@@ -11,6 +11,7 @@ import pytest
 from components import findings
 from components.findings import Subject, Verdict
 from components.labels import ClassTable
+from components.records.evaluation import UnjudgedSlice
 from components.records.training import (
     DeviceRecord,
     Epoch,
@@ -19,7 +20,12 @@ from components.records.training import (
     TransferRecord,
 )
 from components.report import plots
-from components.report.inputs import DataFindings, Push, ReportInputs
+from components.report.inputs import (
+    CheckedModel,
+    DataFindings,
+    Push,
+    ReportInputs,
+)
 from components.report.render import render_report
 
 HOSTILE = "<script>alert('x')</script>"
@@ -102,12 +108,29 @@ def test_the_verdict_comes_first_in_words_and_icon(mode_gap_run):
 def test_pictures_say_how_good_and_bad_look(watched_gap_run):
     text = render_report(watched_gap_run)
     pictures = text.count("<figure>")
-    assert pictures == 12
+    assert pictures == 13
     assert text.count("<b>Healthy:</b> ") == pictures
     assert text.count("<b>Unhealthy:</b> ") == pictures
     assert text.count('role="img"') == text.count("aria-label=") - text.count(
         'role="region" aria-label'
     ) - text.count("<nav aria-label")
+
+
+def test_what_older_records_lack_is_not_mentioned(first_format_run, measured_run):
+    page, newer = (
+        Page(render_report(run)).ids for run in (first_format_run, measured_run)
+    )
+    new = {"slices", "calibration", "companions", "changes"}
+    assert new <= set(newer)
+    assert not new & set(page)
+
+
+def test_a_model_trained_elsewhere_has_no_file_beside_its_page(checked_model, good_run):
+    text = render_report(checked_model)
+    assert "verdict.json" not in text
+    assert "verdict.json" in render_report(good_run)
+    assert "Not run: mode gap: the SavedModel has no signature" in text
+    assert "models/model.keras" in text
 
 
 def test_an_absent_part_is_one_line_and_no_frame(stopped_early):
@@ -203,6 +226,14 @@ def test_every_text_from_data_is_escaped(mode_gap_run, probe):
         for result in evaluation.results
         if result.split == "eval"
     ]
+    sliced = [
+        result.model_copy(update={"slice": f"{HOSTILE}={HOSTILE}"})
+        for result in results
+    ]
+    pairs = [
+        pair.model_copy(update={"other": f"perturbed:{HOSTILE}", "split": HOSTILE})
+        for pair in evaluation.pairs
+    ]
     training = mode_gap_run.training
     batch_norm = training.batch_norm[0].model_copy(update={"layer": HOSTILE})
     text = render_report(
@@ -217,7 +248,15 @@ def test_every_text_from_data_is_escaped(mode_gap_run, probe):
                 }
             ),
             evaluation=evaluation.model_copy(
-                update={"class_names": hostile_names, "results": tuple(results)}
+                update={
+                    "class_names": hostile_names,
+                    "results": (*results, *sliced),
+                    "pairs": (
+                        *pairs,
+                        *(pair.model_copy(update={"other": HOSTILE}) for pair in pairs),
+                    ),
+                    "unjudged_slices": (UnjudgedSlice(slice=HOSTILE, reason=HOSTILE),),
+                }
             ),
             training=training.model_copy(
                 update={
@@ -274,6 +313,7 @@ def test_every_text_from_data_is_escaped(mode_gap_run, probe):
                 weighting=HOSTILE,
             ),
             push=Push(pushed=False, reason=HOSTILE),
+            check=CheckedModel(HOSTILE, HOSTILE, HOSTILE, (HOSTILE,)),
         )
     )
     assert "<script" not in text

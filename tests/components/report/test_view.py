@@ -94,6 +94,27 @@ def test_headline_of_a_promoted_model_names_its_first_warning(good_run):
     assert headline.push == "In production as version 1795351803, in /models/digits"
 
 
+@pytest.mark.parametrize(
+    ("verdict", "tone", "word"),
+    [
+        (Verdict(), "good", "Passed"),
+        (WARNED, "good", "Passed"),
+        (BLOCKED, "bad", "Blocked"),
+    ],
+    ids=["passed", "passed-with-a-warning", "blocked"],
+)
+def test_headline_of_a_model_trained_elsewhere(checked_model, verdict, tone, word):
+    headline = build_view(dataclasses.replace(checked_model, verdict=verdict)).headline
+    assert (headline.tone, headline.word, headline.push) == (tone, word, "")
+
+
+def test_a_model_trained_elsewhere_has_one_line_for_all_of_its_training(checked_model):
+    training = section(checked_model, "training")
+    assert "trained elsewhere" in training.absent
+    assert training.also == ("transfer", "probe", "layers", "batchnorm")
+    assert ("Model", "models/model.keras") in build_view(checked_model).facts
+
+
 def test_information_is_no_reason():
     informed = Verdict.of([finding(severity=Severity.INFO)])
     headline = build_view(ReportInputs(verdict=informed)).headline
@@ -294,6 +315,20 @@ def test_modes_say_who_is_right_where_the_other_is_not(mode_gap_run):
     assert rows["eval · inference mode"][1] == f"33.3{PERCENT}"
 
 
+def test_slices_do_not_stand_among_the_modes(measured_run, good_run):
+    modes = section(measured_run, "modes")
+    assert len(modes.table.rows) == len(section(good_run, "modes").table.rows) == 6
+    assert all(len(chart.labels) == 3 for chart in modes.charts)
+
+
+def test_the_spread_of_the_predictions_is_told(mode_gap_run):
+    told = section(mode_gap_run, "distributions").intro
+    assert told[1].startswith(
+        "Split eval: the predictions are spread over 1 effective classes"
+    )
+    assert f"the labels over 3; their shares differ by 66.7{PERCENT}" in told[1]
+
+
 def test_recalibration_is_told_in_words(mode_gap_run, good_run):
     told = section(mode_gap_run, "batchnorm").intro[1]
     assert "920 training examples; they were not kept" in told
@@ -318,10 +353,25 @@ def test_classes_list_recall_and_precision_of_each(mode_gap_run):
         "In eval",
         "Predicted",
         "Recall",
+        "95 % interval",
         "Precision",
     )
-    assert table.rows[0] == ("cat", "400", "0.87", "100", "0", f"0{PERCENT}", "–")
-    assert table.rows[1][5:] == (f"100{PERCENT}", f"33.3{PERCENT}")
+    assert table.rows[0] == (
+        "cat",
+        "400",
+        "0.87",
+        "100",
+        "0",
+        f"0{PERCENT}",
+        # Of no hits in 100, Clopper and Pearson: 1 - 0.025 ** (1 / 100).
+        f"0{PERCENT} to 3.6{PERCENT}",
+        "–",
+    )
+    assert table.rows[1][5:] == (
+        f"100{PERCENT}",
+        f"96.4{PERCENT} to 100{PERCENT}",
+        f"33.3{PERCENT}",
+    )
 
 
 def test_records_of_different_classes_share_no_rows(good_run):
