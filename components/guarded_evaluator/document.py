@@ -112,7 +112,9 @@ RULES: tuple[Rule, ...] = (
         "accuracy and mean recall on the evaluation split below those on the training "
         "split",
         ("max_generalization_gap",),
-        "Newcombe's interval (1998, method 10) of accuracy; Welch's of mean recall",
+        "Clopper and Pearson's bound of the evaluation accuracy (Newcombe's of the "
+        "difference, 1998, where training examples were sampled); Welch's of mean "
+        "recall",
         _CHANCE,
     ),
     Rule(

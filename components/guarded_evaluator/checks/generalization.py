@@ -18,13 +18,19 @@ from components.guarded_evaluator.checks.counts import (
     recall_gap,
     standardized_gap,
 )
+from components.guarded_evaluator.config import EvaluationConfig
 from components.guarded_evaluator.evidence import Evidence
 from components.guarded_evaluator.intervals import (
     difference_lower_bound,
     lower_bound,
     paired_difference_lower_bound,
+    upper_bound,
 )
 from components.records.evaluation import BASELINE, CANDIDATE, ModelResult, PairedResult
+
+_MAYBE_SAMPLED = 0.9
+"""Share of `max_train_examples` from which the training examples may be a sample; it
+is drawn by hash, and so misses that number by a little."""
 
 
 def check_overfit(evidence: Evidence) -> Iterator[Finding]:
@@ -41,7 +47,7 @@ def check_overfit(evidence: Evidence) -> Iterator[Finding]:
     judged = evidence.result(CANDIDATE, config.eval_split)
     if is_all_broken(train) or is_all_broken(judged):
         return
-    accuracy = _accuracy_gap(train, judged, config.confidence)
+    accuracy = _accuracy_gap(train, judged, config)
     recall = recall_gap(train, judged, config.confidence)
     # The mean recall of a few examples is noise; it counts where it is certain.
     gaps = [accuracy] if _is_gap(train, judged, accuracy, limit) else []
@@ -137,9 +143,22 @@ def _is_gap(
     return same_mix is None or same_mix.size > limit
 
 
-def _accuracy_gap(train: ModelResult, judged: ModelResult, confidence: float) -> Gap:
+def _accuracy_gap(
+    train: ModelResult, judged: ModelResult, config: EvaluationConfig
+) -> Gap:
+    """Returns how much accuracy is lost on new examples.
+
+    The evaluation examples stand for all that are to come. The training examples stand
+    for themselves, unless they are a sample of too many: how many of them the model
+    knows is counted, not estimated.
+    """
     (hits, count), (judged_hits, judged_count) = hits_of(train), hits_of(judged)
     # In integers but for the last step, so that a gap at the limit is not above it.
     size = (hits * judged_count - judged_hits * count) / (count * judged_count)
-    low = difference_lower_bound(hits_of(train), hits_of(judged), confidence)
+    if count < _MAYBE_SAMPLED * config.max_train_examples:
+        low = hits / count - upper_bound(judged_hits, judged_count, config.confidence)
+    else:
+        low = difference_lower_bound(
+            (hits, count), (judged_hits, judged_count), config.confidence
+        )
     return Gap(ACCURACY, train.accuracy, judged.accuracy, size, low)

@@ -47,6 +47,22 @@ def test_a_small_sample_warns_where_a_large_one_blocks(make_evidence):
     assert finding.severity is Severity.WARN
 
 
+@pytest.mark.parametrize(
+    ("max_train_examples", "severity"),
+    [(1000, Severity.BLOCK), (45, Severity.BLOCK), (44, Severity.WARN)],
+)
+def test_training_examples_are_counted_unless_they_may_be_a_sample(
+    make_evidence, max_train_examples, severity
+):
+    evidence = make_evidence(
+        balanced(0.84, 400),
+        balanced(1.0, 40),
+        max_train_examples=max_train_examples,
+    )
+    [finding] = check_overfit(evidence)
+    assert finding.severity is severity
+
+
 def test_a_rare_class_learnt_by_heart_is_overfit(make_evidence):
     # 1 % positives: accuracy falls by 0.007, their recall from 1 to 0.3.
     judged, train = [[9900, 0], [70, 30]], [[9900, 0], [0, 100]]
