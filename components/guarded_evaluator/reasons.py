@@ -160,9 +160,9 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         ("class_imbalance",),
         ("collapse", "dead_class", "no_signal"),
-        "the class that is answered to almost everything is `min_imbalance_ratio` times as frequent in training as "
-        "the others on average, or most dead classes as much less; the training split "
-        "and every mode show the failure",
+        "the class that is answered to almost everything is `min_imbalance_ratio` "
+        "times as frequent in training as the others on average, or most dead classes "
+        "as much less; the training split and every mode show the failure",
         _is_outnumbered,
     ),
     Reason(
