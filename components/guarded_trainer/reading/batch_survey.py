@@ -134,11 +134,15 @@ class BatchSurvey:
             self._sum %= 1 << 256
 
 
-def check_spec(dataset: tf.data.Dataset, where: str) -> None:
-    """Checks that a data set yields batches of inputs and labels.
+def element_spec(dataset: tf.data.Dataset, where: str) -> tuple[Any, ...]:
+    """Returns the specs of inputs, labels, and perhaps sample weights.
+
+    Args:
+      dataset: Any data set.
+      where: Name of it, for messages.
 
     Raises:
-      InputError: If it yields something else, or rows that are not batched.
+      InputError: If its elements are not such tuples.
     """
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
@@ -152,6 +156,16 @@ def check_spec(dataset: tf.data.Dataset, where: str) -> None:
             f"labels, sample weights), but its elements are {came}; map each element "
             "to such a tuple"
         )
+    return spec
+
+
+def check_spec(dataset: tf.data.Dataset, where: str) -> None:
+    """Checks that a data set yields batches of inputs and labels.
+
+    Raises:
+      InputError: If it yields something else, or rows that are not batched.
+    """
+    spec = element_spec(dataset, where)
     labels = spec[1]
     if not isinstance(labels, tf.TensorSpec):
         raise InputError(

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.errors import InputError
+from components.guarded_trainer.reading.batch_survey import element_spec
 from components.judging.data import nesting
 from components.judging.data.arrays import array_rows
 from components.judging.data.chunks import Chunk, Rows, Slices
@@ -137,18 +138,7 @@ def _in_batches(dataset: tf.data.Dataset, where: str) -> tf.data.Dataset:
     Raises:
       InputError: If its elements are not inputs and labels of known rank.
     """
-    spec = dataset.element_spec
-    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
-        came = (
-            f"a tuple of {len(spec)}"
-            if isinstance(spec, tuple)
-            else type(spec).__name__
-        )
-        raise InputError(
-            f"{where}: expected a tf.data.Dataset of (inputs, labels) or (inputs, "
-            f"labels, sample weights), but its elements are {came}; map each element "
-            "to such a tuple"
-        )
+    spec = element_spec(dataset, where)
     leaves: list[tf.TensorSpec] = tf.nest.flatten(spec[0])
     labels = spec[1]
     for name, tensor in [*(("inputs", leaf) for leaf in leaves), ("labels", labels)]:
