@@ -14,10 +14,12 @@ class EvaluationConfig(Settings):
     is held against the number measured.
     """
 
-    confidence: float = pydantic.Field(default=0.99, ge=0.5, lt=1)
+    confidence: float = pydantic.Field(default=0.99, ge=0.5, le=0.999)
     """Confidence of every one-sided interval and test. Some twenty of them are made
     for each model, and noise must cross the limits below as well: of 1,000 simulated
-    healthy models, with slices and harmless changes, 0.1 % are blocked."""
+    healthy models, with slices and harmless changes, 0.1 % are blocked. At most
+    0.999: the permutation test of `no_signal` draws 2,000 times, and could not be as
+    sure as more than that."""
     max_mode_gap: float = pydantic.Field(default=0.05, ge=0, le=1)
     """Most accuracy, and most mean recall over the classes, that inference mode may
     lose against training mode on the same examples. One-sided: dropout makes training

@@ -9,6 +9,7 @@ averaged could hide the one layer, or the one epoch, in which it went wrong.
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from components.records.training import LayerReading, TrainingRecord
@@ -97,6 +98,8 @@ def _drift(layer: LayerReading) -> float | None:
 
 
 def _power(value: float) -> str:
+    if value >= sys.float_info.max_10_exp:  # No float: a weight that exploded.
+        return f"1e{value:.0f}"
     return "0" if value <= -1000 else formats.number(10.0**value, 2)
 
 

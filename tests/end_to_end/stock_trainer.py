@@ -42,11 +42,13 @@ def run_fn(fn_args: FnArgs) -> None:
     data = data.map(lambda x, y: (assemble(x), tf.reshape(y, (-1,))))
     normalize = keras.layers.Normalization()
     normalize.adapt(data.map(lambda x, _: x).take(13))
+    batch_norm = (fn_args.custom_config or {}).get("batch_norm")
     model = keras.Sequential(
         [
             keras.Input((NUM_FEATURES,)),
             normalize,
             keras.layers.Dense(16, activation="relu"),
+            *([keras.layers.BatchNormalization(momentum=0.9)] if batch_norm else []),
             keras.layers.Dense(2, activation="softmax"),
         ]
     )

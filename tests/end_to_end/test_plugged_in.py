@@ -30,12 +30,13 @@ class StockPipeline:
         )
         self.schema = SchemaGen(statistics=self.statistics.outputs["statistics"])
 
-    def trainer(self):
+    def trainer(self, batch_norm=False):
         from tfx.components import Trainer
         from tfx.proto import trainer_pb2
 
         return Trainer(
             run_fn="stock_trainer.run_fn",
+            custom_config={"batch_norm": batch_norm},
             examples=self.examples.outputs["examples"],
             schema=self.schema.outputs["schema"],
             train_args=trainer_pb2.TrainArgs(num_steps=1),
@@ -170,19 +171,29 @@ def test_guarded_trainer_before_a_stock_evaluator_and_pusher(stock):
     assert len(list(served.glob("*/saved_model.pb"))) == 1
 
 
-@pytest.mark.parametrize(("require_modes", "blessed"), [(True, False), (False, True)])
-def test_guarded_evaluator_after_a_stock_trainer(stock, require_modes, blessed):
+@pytest.mark.parametrize(
+    ("batch_norm", "require_modes", "blessed", "causes"),
+    [
+        # Without moving statistics, training mode cannot do better.
+        (False, True, True, []),
+        (True, True, False, ["check_failed"]),
+        (True, False, True, ["check_failed"]),
+    ],
+)
+def test_guarded_evaluator_after_a_stock_trainer(
+    stock, batch_norm, require_modes, blessed, causes
+):
     from components import GuardedEvaluator, GuardedPusher
     from components.guarded_evaluator.config import EvaluationConfig
 
-    trainer = stock.trainer()
+    trainer = stock.trainer(batch_norm)
     evaluator = GuardedEvaluator(
         examples=stock.examples.outputs["examples"],
         model=trainer.outputs["model"],
         label_key=LABEL,
         config=EvaluationConfig(require_modes=require_modes),
     )
-    served = stock.folder / f"served_{require_modes}"
+    served = stock.folder / f"served_{batch_norm}_{require_modes}"
     pusher = GuardedPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
@@ -191,14 +202,14 @@ def test_guarded_evaluator_after_a_stock_trainer(stock, require_modes, blessed):
     stock.run(trainer, evaluator, pusher)
     blessing = read(stock.newest("GuardedEvaluator", "blessing", "blessing.json"))
     assert blessing["blessed"] is blessed
-    assert [f["cause"] for f in blessing["verdict"]["findings"]] == ["check_failed"]
+    assert [f["cause"] for f in blessing["verdict"]["findings"]] == causes
     assert len(list(served.glob("*/guard.json"))) == int(blessed)
 
 
 def test_latest_blessed_model_after_a_push(stock):
     from components import LatestBlessedModel, registry
 
-    served = str(stock.folder / "served_False")
+    served = str(stock.folder / "served_False_True")
     stock.run(
         LatestBlessedModel(destination=served, registry_state=registry.state(served))
     )
@@ -209,7 +220,7 @@ def test_latest_blessed_model_after_a_push(stock):
 def test_report_of_a_blessing(stock):
     from components import GuardedEvaluator, Report
 
-    trainer = stock.trainer()
+    trainer = stock.trainer(batch_norm=True)
     evaluator = GuardedEvaluator(
         examples=stock.examples.outputs["examples"],
         model=trainer.outputs["model"],

@@ -75,15 +75,16 @@ def check_slices(evidence: Evidence) -> Iterator[Finding]:
     whole = set()
     for check in _CHECKS:
         whole |= {found.cause for found in check(evidence) if found.blocks}
-    found: dict[str, list[Finding]] = {}
+    found: dict[tuple[str, Severity], list[Finding]] = {}
     for view in views:
         causes = set(whole)
         for check in (*_CHECKS, _find_weak):
             for finding in check(view):
                 # A slice that fails otherwise is not told to be weak as well.
-                if finding.blocks and finding.cause not in causes:
+                counts = finding.blocks or finding.cause == "weak_slice"
+                if counts and finding.cause not in causes:
                     causes |= {finding.cause, "weak_slice"}
-                    found.setdefault(finding.cause, []).append(
+                    found.setdefault((finding.cause, finding.severity), []).append(
                         _in_slice(finding, view.slice)
                     )
     for findings in found.values():
@@ -122,7 +123,8 @@ _CHECKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
 def _find_weak(view: Evidence) -> Iterator[Finding]:
     """Yields the accuracy of a slice, if it is far below that of the rest.
 
-    For the same mix of classes: a slice of hard classes is not weak.
+    For the same mix of classes: a slice of hard classes is not weak. Warns where the
+    slice is surely below the rest, but perhaps not that far.
     """
     config = view.config
     part = view.result(CANDIDATE, config.eval_split)
@@ -130,12 +132,15 @@ def _find_weak(view: Evidence) -> Iterator[Finding]:
     own = np.array(part.confusion)
     rest = np.array(whole.confusion) - own
     gap = standardized_gap(rest, own, config.confidence)
-    if gap is not None and gap.low > config.max_slice_gap:
+    if gap is not None and gap.size > config.max_slice_gap and gap.low > 0:
+        is_certain = gap.low > config.max_slice_gap
         yield find(
             "weak_slice",
             f"The accuracy is {gap.worse:.1%} on {part.num_examples} examples; on the "
             f"other {int(rest.sum())} {part.split} examples it is {gap.better:.1%} for "
-            "the same mix of classes.",
+            "the same mix of classes"
+            + ("." if is_certain else "; how far below is not certain."),
+            severity=Severity.BLOCK if is_certain else Severity.WARN,
             subject=Subject(split=part.split),
             measured=gap.size,
             limit=config.max_slice_gap,

@@ -151,7 +151,7 @@ def test_a_stock_training_run_has_no_record(tmp_path):
     assert inputs.training_record(given(model_run=run)) is None
     assert inputs.training_record({}) is None
     (tmp_path / "training_record.json").write_text("{")
-    with pytest.raises(ValueError, match="TrainingRecord"):
+    with pytest.raises(InputError, match="training_record.json: .*TrainingRecord"):
         inputs.training_record(given(model_run=run))
 
 

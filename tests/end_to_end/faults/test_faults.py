@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever goes wrong, nothing unblessed is served, and the reason is told."""
 
+import gc
 import re
+import warnings
 
 import pytest
 from destination_faults import AT_ONCE, INTERRUPTED, TAMPERED_VERSIONS
@@ -26,6 +28,18 @@ from push_faults import (
 from components import registry
 from components.digest import model_digest
 from components.errors import InputError
+
+# Beam leaves a file open where writing it fails, until it is collected as garbage.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collect_what_faults_left():
+    """Closes what was left open here, and not in the middle of somebody's test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def test_without_a_fault_the_model_is_blessed_and_served(judged):
