@@ -123,8 +123,6 @@ def page() -> str:
 
 def _row(fault: Fault) -> str:
     told = fault.outcome or (f"“{_plain(fault.reason)}”" if fault.reason else "")
-    if fault.unmended:
-        told = f"not yet: {fault.unmended}"
     return f"| {fault.name} | {told} | `[{fault.id}]` |"
 
 

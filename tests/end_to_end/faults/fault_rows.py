@@ -21,7 +21,6 @@ class Fault:
         not say it all.
       measured: Whether the model is asked anew; else the numbers of the sound model
         are taken, which saves seconds where the fault lies elsewhere.
-      unmended: Why the row does not hold yet; empty where it does.
     """
 
     name: str
@@ -29,7 +28,6 @@ class Fault:
     reason: str = ""
     outcome: str = ""
     measured: bool = False
-    unmended: str = ""
 
     @property
     def id(self) -> str:
@@ -41,15 +39,5 @@ def faults(*tables):
     """Runs a test with each fault of some tables."""
     return pytest.mark.parametrize(
         "fault",
-        [
-            pytest.param(
-                fault,
-                id=fault.id,
-                marks=pytest.mark.xfail(reason=fault.unmended, strict=True)
-                if fault.unmended
-                else (),
-            )
-            for table in tables
-            for fault in table
-        ],
+        [pytest.param(fault, id=fault.id) for table in tables for fault in table],
     )
