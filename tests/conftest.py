@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import logging
 import os
 import sys
 
@@ -10,10 +11,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Gives each test the same random numbers, whichever tests ran before it.
+    """Gives each test the same start, whichever tests ran before it.
 
-    Before its fixtures are set up, so that what these train is the same as well.
+    The same random numbers, before its fixtures are set up, so that what these train
+    is the same as well; and warnings in the log, which the command line silences for
+    the whole process.
     """
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("components").setLevel(logging.NOTSET)
+    logging.getLogger("components").propagate = True
     # Tests of pure modules do not load Keras.
     if keras := sys.modules.get("keras"):
         keras.utils.set_random_seed(0)
